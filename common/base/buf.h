@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * buf.h - I/O buffers from free lists by size class. A worker never gives them back to the C library while it
+ * serves (PERFORMANCE: heap trimming costs more than the body).
+ */
+#ifndef WEIR_BASE_BUF_H
+#define WEIR_BASE_BUF_H
+
+#include "common/base/str.h"
+
+/* Bytes [start, end) of mem are filled. */
+struct buf {
+    struct buf *next; /* the owner's chain; NULL otherwise */
+    uint32_t cap;
+    uint32_t start, end;
+    uint8_t class;
+    char mem[] __attribute__((aligned(16)));
+};
+
+/* With cap >= bytes (classes of 1, 2, 4 ... 256 kB; larger ones are allocated exactly). NULL when memory is out. */
+struct buf *buf_get(size_t bytes);
+/* Back to its list; NULL is harmless. In sanitizer builds the bytes are poisoned. */
+void buf_put(struct buf *b);
+/* A whole chain. */
+void buf_put_chain(struct buf *b);
+/* Gives the free lists back to the system beyond `keep` bytes (called from time to time by an idle worker). */
+void buf_trim(size_t keep);
+
+static inline size_t
+buf_len(const struct buf *b)
+{
+    return b->end - b->start;
+}
+static inline size_t
+buf_space(const struct buf *b)
+{
+    return b->cap - b->end;
+}
+static inline struct str
+buf_str(const struct buf *b)
+{
+    return str_n(b->mem + b->start, buf_len(b));
+}
+
+#endif

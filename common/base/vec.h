@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vec.h - growable array of equal elements, in an arena or on the heap.
+ *
+ * A zeroed struct vec is an empty one without an arena: `size` is set by the first push.
+ */
+#ifndef WEIR_BASE_VEC_H
+#define WEIR_BASE_VEC_H
+
+#include "common/base/arena.h"
+
+struct vec {
+    void *data;
+    uint32_t len, cap;
+    uint32_t size;       /* bytes of an element */
+    struct arena *arena; /* NULL: heap, vec_free gives it back */
+};
+
+void vec_init(struct vec *v, struct arena *a, size_t size);
+/* Room for one more element, zeroed; NULL when memory is out (the vec is unchanged). Moves earlier elements. */
+void *vec_push(struct vec *v);
+void vec_free(struct vec *v);
+/* Removes element i, the later ones move down. */
+void vec_remove(struct vec *v, uint32_t i);
+#define VEC_PUSH(v, type)  ((type *)vec_push(v))
+#define VEC_AT(v, type, i) (&((type *)(v)->data)[i])
+/* for each: `it` is a type * */
+#define VEC_FOREACH(it, type, v) \
+    for (type *it = (v)->data, *it##_end = it + (v)->len; it != it##_end; it++)
+
+#endif

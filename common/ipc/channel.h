@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * channel.h - messages and descriptors between master and one child over a SEQPACKET pair: a message is whole or
+ * not there.
+ */
+#ifndef WEIR_IPC_CHANNEL_H
+#define WEIR_IPC_CHANNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/str.h"
+#include "common/event/loop.h"
+#include "common/sys/fd.h"
+
+enum message {
+#define MESSAGE(name, payload, what) MSG_##name,
+#include "common/ipc/messages.def"
+#undef MESSAGE
+    MSG_COUNT
+};
+
+struct msg_none {
+    char nothing;
+};
+struct msg_drain {
+    uint64_t deadline_ms; /* worker_shutdown_timeout from now; 0: none */
+};
+struct msg_slot {
+    uint32_t slot;
+    uint64_t incarnation;
+};
+struct msg_stuck {
+    char zone[64];
+    uint32_t owner_tid;
+};
+struct msg_ask {
+    uint32_t id; /* the answer carries its question's */
+};
+struct msg_reopen {
+    uint32_t first; /* index in config->logs of the first descriptor of this message */
+    uint32_t count;
+};
+
+enum { CHANNEL_TEXT_MAX = 60000 };
+
+/* One received message; pointers borrowed until the callback returns. */
+struct channel_message {
+    enum message type;
+    const void *payload; /* of the type's struct; checked to have its size */
+    struct str text;     /* what follows it; may be empty */
+    int *fds;            /* the callee takes those that it sets to -1; the rest is closed */
+    size_t n_fds;
+};
+
+struct channel {
+    struct watch watch;
+    int fd;
+    /* NULL message: the other end is gone. */
+    void (*on_message)(struct channel *c, const struct channel_message *m);
+    struct vec *unsent; /* messages that did not fit the socket's buffer, in order */
+    void *owner;
+};
+
+const char *channel_message_name(enum message type);
+/* Watches fd (taken) in the loop. */
+bool channel_open(struct channel *c, int fd,
+                  void (*on_message)(struct channel *, const struct channel_message *));
+/* False: the peer is gone. A full buffer is not an error: it is sent from the loop, descriptors included (dup'ed). */
+bool channel_send(struct channel *c, enum message type, const void *payload, size_t size,
+                  struct str text, const int *fds, size_t n_fds);
+#define CHANNEL_SEND(c, type, payload) \
+    channel_send((c), (type), (payload), sizeof(*(payload)), STR_NONE, NULL, 0)
+void channel_close(struct channel *c);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * log.h - the error log: levels, context, sinks.
+ *
+ * Lines are `2026/11/20 12:00:00 [error] PID#TID: *CONN message, context`. What comes from outside is escaped here,
+ * so callers pass bytes as they are through %.*s only after LOG_STR, or as arguments of log_write's own escaping.
+ */
+#ifndef WEIR_LOG_LOG_H
+#define WEIR_LOG_LOG_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/panic.h"
+#include "common/base/text.h"
+
+enum log_level {
+    LOG_STDERR_LEVEL = 0,
+    LOG_LEVEL_EMERG,
+    LOG_LEVEL_ALERT,
+    LOG_LEVEL_CRIT,
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_WARN,
+    LOG_LEVEL_NOTICE,
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_DEBUG,
+};
+
+struct log_sink; /* a file, stderr, syslog, with its level: sink.c */
+
+/* A list of sinks: what `error_log` lines of one scope say. The process has a main one. */
+struct log {
+    struct log_sink *sinks;
+    enum log_level level; /* the most talkative of its sinks: a cheap first test */
+};
+extern struct log *log_main; /* never NULL: standard error at first */
+
+/* Whom a line is about. Appends `, client: A, server: S, request: "R", ...` to the message; `id` gives *CONN. */
+struct log_context {
+    uint64_t id; /* connection number; 0: none */
+    void (*describe)(const struct log_context *ctx, struct text *t);
+};
+
+#define LOG_ON(log, lvl) ((lvl) <= (log)->level)
+/* The line is finished, written and forgotten; `err` is an errno to append as " (N: text)", or 0. */
+void log_write(struct log *log, enum log_level level, int err, const struct log_context *ctx,
+               const char *fmt, ...) PRINTF(5, 6);
+
+#define log_emerg(err, ...)  log_write(log_main, LOG_LEVEL_EMERG, (err), NULL, __VA_ARGS__)
+#define log_alert(err, ...)  log_write(log_main, LOG_LEVEL_ALERT, (err), NULL, __VA_ARGS__)
+#define log_crit(err, ...)   log_write(log_main, LOG_LEVEL_CRIT, (err), NULL, __VA_ARGS__)
+#define log_error(err, ...)  log_write(log_main, LOG_LEVEL_ERROR, (err), NULL, __VA_ARGS__)
+#define log_warn(err, ...)   log_write(log_main, LOG_LEVEL_WARN, (err), NULL, __VA_ARGS__)
+#define log_notice(err, ...) log_write(log_main, LOG_LEVEL_NOTICE, (err), NULL, __VA_ARGS__)
+#define log_info(err, ...)   log_write(log_main, LOG_LEVEL_INFO, (err), NULL, __VA_ARGS__)
+#define log_debug(...)                                                  \
+    do {                                                                \
+        if (UNLIKELY(LOG_ON(log_main, LOG_LEVEL_DEBUG)))                \
+            log_write(log_main, LOG_LEVEL_DEBUG, 0, NULL, __VA_ARGS__); \
+    } while (0)
+
+/* Name of the program in messages: "weir" or "nginx" (DESIGN: two names, one program). */
+extern const char *log_program;
+/* A file that processes write lines to: error and access logs. The master opens it; a worker inherits it. */
+struct log_file {
+    struct str path; /* absolute, ends with NUL */
+    int fd;          /* the same number for ever: reopening is dup2 onto it */
+};
+/* Opens (O_APPEND, CLOEXEC, created 0644). False with errno. */
+bool log_file_open(struct log_file *f);
+/* Puts a new descriptor in place of the old one (and takes it); also by workers on REOPEN. */
+bool log_file_replace(struct log_file *f, int fd);
+
+/* Sinks are made by the error_log directive and by -e; memory from the arena. */
+struct arena;
+struct log_sink *log_sink_file(struct arena *a, struct log_file *f, enum log_level level);
+struct log_sink *log_sink_stderr(struct arena *a, enum log_level level);
+/* "server=addr[,facility=..][,tag=..][,severity=..][,nohostname]" after "syslog:"; NULL with the reason in err. */
+struct error;
+struct log_sink *log_sink_syslog(struct arena *a, struct str args, enum log_level level,
+                                 struct error *err);
+void log_add_sink(struct log *log, struct log_sink *sink);
+bool log_level_parse(struct str name, enum log_level *level);
+/* Lines not yet written out (none is held back across turns); before exec, exit. */
+void log_flush(void);
+
+#endif

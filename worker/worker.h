@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * worker.h - the entry of a worker process: initialise modules, run the loop, drain, exit.
+ */
+#ifndef WEIR_WORKER_H
+#define WEIR_WORKER_H
+
+#include "common/inherit.h"
+
+enum worker_state {
+    WORKER_STARTING,
+    WORKER_SERVING,
+    WORKER_DRAINING, /* a successor serves: leave listeners, finish, idle connections live on (PROCESSES.md 2) */
+    WORKER_QUITTING, /* no successor: finish what is in flight, close idle connections */
+    WORKER_STOPPING, /* end now */
+};
+
+/*
+ * Runs a worker in this process, which has its channel, slot and mask but still the master's user. Returns the exit
+ * status when the worker has ended. Called by the master in a forked child, and directly for `master_process off`
+ * (then channel_fd is -1 and signals come to the worker itself).
+ */
+int worker_run(struct inherit *in);
+
+#endif
