@@ -4,6 +4,7 @@
 #   make                      build/weir, configured on the first call (./configure --help has the options)
 #   make run [PORT=8080]      the demo in the foreground
 #   make test [T="t/http t/unit/common/base"] [SANITIZE=address,undefined]
+#   make V=1                  with the commands
 #   make BUILD=build/clang CC=clang        a second build beside the first
 
 comma    := ,
@@ -11,10 +12,12 @@ SANITIZE ?=
 BUILD    ?= build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
 PORT     ?= 8080
 T        ?= t
+Q        := $(if $(V),,@)
+SAY       = $(if $(V),@:,@printf '  %-5s %s\n')
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
@@ -49,7 +52,7 @@ $(BUILD)/config.mk: configure
 COMPILE = $(CC) -std=gnu11 -D_GNU_SOURCE $(CFLAGS) -pthread -I$(BUILD) -I. -MMD -MP $(CFLAGS_USER)
 LINK    = $(CC) $(CFLAGS) -pthread $(LDFLAGS) $(CFLAGS_USER) $(LDFLAGS_USER)
 
-SRC  := $(shell find common master worker -name '*.c')
+SRC  := $(shell find $(wildcard common master worker) -name '*.c')
 OBJ  := $(SRC:%.c=$(BUILD)/%.o)
 UNIT := $(patsubst %.c,$(BUILD)/%,$(shell find t/unit -name '*.c'))
 FUZZ := $(patsubst %.c,$(BUILD)/%,$(wildcard t/fuzz/*.c))
@@ -60,14 +63,17 @@ unit: $(UNIT) $(FUZZ)
 
 $(BUILD)/%.o: %.c $(BUILD)/config.mk
 	@mkdir -p $(@D)
-	$(COMPILE) -c -o $@ $<
+	$(SAY) CC $<
+	$(Q)$(COMPILE) -c -o $@ $<
 
 $(BUILD)/libweir.a: $(filter-out $(BUILD)/master/main.o,$(OBJ))
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(SAY) AR $@
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/weir: $(BUILD)/master/main.o $(BUILD)/libweir.a
-	$(LINK) -o $@ $^ $(LIBS)
+	$(SAY) LD $@
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
 $(BUILD)/weirctl: $(BUILD)/weir
 	@ln -sf weir $@
@@ -77,12 +83,14 @@ $(BUILD)/weirctl: $(BUILD)/weir
 
 $(BUILD)/t/unit/%: t/unit/%.c $(BUILD)/libweir.a
 	@mkdir -p $(@D)
-	$(COMPILE) $(LDFLAGS) -It/unit -o $@ $< $(BUILD)/libweir.a $(LDFLAGS_USER) $(LIBS)
+	$(SAY) TEST $<
+	$(Q)$(COMPILE) $(LDFLAGS) -It/unit -o $@ $< $(BUILD)/libweir.a $(LDFLAGS_USER) $(LIBS)
 
 # A fuzz target run over its corpus is a unit test too.
 $(BUILD)/t/fuzz/%: t/fuzz/%.c t/fuzz/driver/main.c $(BUILD)/libweir.a
 	@mkdir -p $(@D)
-	$(COMPILE) $(LDFLAGS) -DFUZZ_CORPUS='"t/fuzz/corpus/$*"' -o $@ $(filter-out %.h %.mk,$^) $(LDFLAGS_USER) $(LIBS)
+	$(SAY) TEST $<
+	$(Q)$(COMPILE) $(LDFLAGS) -DFUZZ_CORPUS='"t/fuzz/corpus/$*"' -o $@ $(filter-out %.h %.mk,$^) $(LDFLAGS_USER) $(LIBS)
 
 # T names files and directories; compiled tests go by the names of their sources.
 T_UNIT = $(filter $(foreach t,$(patsubst t,t/,$(T:%/=%)),$(BUILD)/$(t:.c=)%),$(UNIT) $(FUZZ))
