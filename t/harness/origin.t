@@ -47,7 +47,7 @@ is($client->read_bytes(6), 'second', 'echo');
 $client = Client->new($origin->port);
 $client->send_request('GET', '/reset');
 ok($client->is_closed && $client->was_reset, 'reset');
-is($origin->connections, 12, 'connections are counted');
+is($origin->connections, 10, 'connections are counted');
 
 my $local = Origin->new(unix => 1, '*' => { body => 'local' });
 $client = Client->new($local->address =~ s/^unix://r);
