@@ -19,7 +19,7 @@ struct buf {
 
 /* With cap >= bytes (classes of 1, 2, 4 ... 256 kB; larger ones are allocated exactly). NULL when memory is out. */
 struct buf *buf_get(size_t bytes);
-/* Back to its list; NULL is harmless. In sanitizer builds the bytes are poisoned. */
+/* Back to its list; NULL is harmless. In sanitizer builds it is freed, so that a late use is reported. */
 void buf_put(struct buf *b);
 /* A whole chain. */
 void buf_put_chain(struct buf *b);

@@ -18,7 +18,8 @@ struct regex_match {
 };
 
 /*
- * NULL on a bad pattern: `err` then holds PCRE2's message, as `"..." in "pattern" at "rest"` (nginx's form). Lives as
+ * NULL on a bad pattern: `err` then holds nginx's whole message: `pcre2_compile() failed: ... in
+ * "pattern" at "rest"` or what else is wrong, with the pattern. Lives as
  * long as the arena.
  */
 struct regex *regex_compile(struct arena *a, struct str pattern, bool nocase, struct text *err);

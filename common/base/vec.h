@@ -19,10 +19,12 @@ struct vec {
 void vec_init(struct vec *v, struct arena *a, size_t size);
 /* Room for one more element, zeroed; NULL when memory is out (the vec is unchanged). Moves earlier elements. */
 void *vec_push(struct vec *v);
+/* The same for a vec whose first push says the size of an element. */
+void *vec_push_size(struct vec *v, size_t size);
 void vec_free(struct vec *v);
 /* Removes element i, the later ones move down. */
 void vec_remove(struct vec *v, uint32_t i);
-#define VEC_PUSH(v, type)  ((type *)vec_push(v))
+#define VEC_PUSH(v, type)  ((type *)vec_push_size((v), sizeof(type)))
 #define VEC_AT(v, type, i) (&((type *)(v)->data)[i])
 /* for each: `it` is a type * */
 #define VEC_FOREACH(it, type, v) \

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * buf.c - free lists of I/O buffers, one per size class, for the process's one loop thread.
+ *
+ * Under AddressSanitizer nothing is kept, so that a use after buf_put is reported with both of its stacks.
+ */
+#include "common/base/buf.h"
+
+#include <stdlib.h>
+
+#include "common/base/panic.h"
+#include "common/base/sanitize.h"
+
+enum {
+    BUF_CLASSES = 9, /* 1 kB << class */
+    BUF_UNPOOLED = 0xff,
+};
+
+static struct buf *free_lists[BUF_CLASSES];
+static size_t free_bytes; /* in all lists */
+
+static inline size_t
+class_bytes(unsigned class)
+{
+    return (size_t)1024 << class;
+}
+
+static struct buf *
+buf_new(size_t cap, unsigned class)
+{
+    struct buf *b;
+
+    if (cap > UINT32_MAX - sizeof(*b))
+        return NULL;
+    b = malloc(sizeof(*b) + cap);
+    if (b == NULL)
+        return NULL;
+    b->cap = (uint32_t)cap;
+    b->class = (uint8_t) class;
+    return b;
+}
+
+struct buf *
+buf_get(size_t bytes)
+{
+    unsigned class = 0;
+    struct buf *b;
+
+    if (bytes > class_bytes(BUF_CLASSES - 1)) {
+        b = buf_new(bytes, BUF_UNPOOLED);
+    } else {
+        if (bytes > 1024)
+            class = (unsigned)(64 - __builtin_clzll((bytes - 1) >> 10));
+        b = free_lists[class];
+        if (b != NULL) {
+            free_lists[class] = b->next;
+            free_bytes -= b->cap;
+        } else {
+            b = buf_new(class_bytes(class), class);
+        }
+    }
+    if (b != NULL) {
+        b->next = NULL;
+        b->start = b->end = 0;
+    }
+    return b;
+}
+
+void
+buf_put(struct buf *b)
+{
+    if (b == NULL)
+        return;
+#ifndef WEIR_ASAN
+    if (b->class != BUF_UNPOOLED) {
+        b->next = free_lists[b->class];
+        free_lists[b->class] = b;
+        free_bytes += b->cap;
+        return;
+    }
+#endif
+    free(b);
+}
+
+void
+buf_put_chain(struct buf *b)
+{
+    while (b != NULL) {
+        struct buf *next = b->next;
+
+        buf_put(b);
+        b = next;
+    }
+}
+
+void
+buf_trim(size_t keep)
+{
+    for (unsigned class = BUF_CLASSES; class -- > 0;) {
+        while (free_bytes > keep && free_lists[class] != NULL) {
+            struct buf *b = free_lists[class];
+
+            free_lists[class] = b->next;
+            free_bytes -= b->cap;
+            free(b);
+        }
+    }
+}

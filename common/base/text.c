@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* text.c - growable texts: appends and number formats. */
+#include "common/base/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/num.h"
+
+enum { TEXT_FIRST = 112 }; /* capacity of the first allocation, bytes */
+
+void
+text_init(struct text *t, struct arena *a)
+{
+    *t = (struct text){ .arena = a };
+}
+
+void
+text_init_fixed(struct text *t, char *mem, size_t cap)
+{
+    *t = (struct text){ .ptr = mem, .cap = cap, .fixed = true };
+}
+
+void
+text_free(struct text *t)
+{
+    if (t->arena == NULL && !t->fixed) {
+        free(t->ptr);
+        text_init(t, NULL);
+    }
+}
+
+/* The text is the arena's newest piece more often than not: then it grows where it lies. */
+static bool
+grow_in_place(struct text *t, size_t cap)
+{
+    struct arena *a = t->arena;
+    size_t more = cap - t->cap;
+
+    if (t->ptr == NULL || t->ptr + t->cap != a->at || more > (size_t)(a->end - a->at))
+        return false;
+    a->at += more;
+    a->used += more;
+    t->cap = cap;
+    return true;
+}
+
+/* Makes the capacity at least `need`. All capacities of growable texts are multiples of 16. */
+static bool
+grow(struct text *t, size_t need)
+{
+    size_t cap = t->cap == 0 ? TEXT_FIRST : t->cap;
+    char *p;
+
+    if (t->fixed || need > SIZE_MAX / 4)
+        return false;
+    while (cap < need)
+        cap *= 2;
+    if (t->arena == NULL) {
+        p = realloc(t->ptr, cap);
+    } else {
+        if (grow_in_place(t, cap))
+            return true;
+        p = arena_alloc(t->arena, cap);
+        if (p != NULL && t->len > 0)
+            memcpy(p, t->ptr, t->len);
+    }
+    if (p == NULL)
+        return false;
+    t->ptr = p;
+    t->cap = cap;
+    return true;
+}
+
+char *
+text_room(struct text *t, size_t n)
+{
+    if (UNLIKELY(t->failed))
+        return NULL;
+    if (UNLIKELY(n > t->cap - t->len || t->ptr == NULL)) {
+        if (n > SIZE_MAX - t->len || !grow(t, t->len + n)) {
+            t->failed = true;
+            return NULL;
+        }
+    }
+    return t->ptr + t->len;
+}
+
+void
+text_bytes(struct text *t, const void *bytes, size_t n)
+{
+    char *to = text_room(t, n);
+
+    if (LIKELY(to != NULL && n > 0)) {
+        memcpy(to, bytes, n);
+        t->len += n;
+    }
+}
+
+void
+text_add(struct text *t, struct str s)
+{
+    text_bytes(t, s.ptr, s.len);
+}
+
+void
+text_char(struct text *t, char c)
+{
+    char *to = text_room(t, 1);
+
+    if (LIKELY(to != NULL)) {
+        *to = c;
+        t->len++;
+    }
+}
+
+void
+text_lower(struct text *t, struct str s)
+{
+    char *to = text_room(t, s.len);
+
+    if (to == NULL)
+        return;
+    for (size_t i = 0; i < s.len; i++)
+        to[i] = char_lower(s.ptr[i]);
+    t->len += s.len;
+}
+
+void
+text_unum(struct text *t, uint64_t n)
+{
+    char digits[NUM_TEXT_MAX];
+
+    text_bytes(t, digits, num_format_u64(digits, n));
+}
+
+void
+text_num(struct text *t, int64_t n)
+{
+    if (n < 0)
+        text_char(t, '-');
+    text_unum(t, n < 0 ? -(uint64_t)n : (uint64_t)n);
+}
+
+void
+text_pad(struct text *t, uint64_t n, unsigned digits)
+{
+    char mem[NUM_TEXT_MAX];
+    size_t len = num_format_u64(mem, n);
+
+    for (size_t have = len; have < digits; have++)
+        text_char(t, '0');
+    text_bytes(t, mem, len);
+}
+
+void
+text_hex(struct text *t, struct str bytes)
+{
+    static const char digits[] = "0123456789abcdef";
+    char *to = bytes.len > SIZE_MAX / 2 ? NULL : text_room(t, bytes.len * 2);
+
+    if (to == NULL) {
+        t->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < bytes.len; i++) {
+        *to++ = digits[(uint8_t)bytes.ptr[i] >> 4];
+        *to++ = digits[(uint8_t)bytes.ptr[i] & 15];
+    }
+    t->len += bytes.len * 2;
+}
+
+void
+text_fmt(struct text *t, const char *fmt, ...)
+{
+    char first[256];
+    va_list args;
+    char *to;
+    int n;
+
+    va_start(args, fmt);
+    n = vsnprintf(first, sizeof(first), fmt, args);
+    va_end(args);
+    if (n < 0) {
+        t->failed = true;
+        return;
+    }
+    if ((size_t)n < sizeof(first)) {
+        text_bytes(t, first, (size_t)n);
+        return;
+    }
+    to = text_room(t, (size_t)n + 1); /* vsnprintf wants its NUL */
+    if (to == NULL)
+        return;
+    va_start(args, fmt);
+    vsnprintf(to, (size_t)n + 1, fmt, args);
+    va_end(args);
+    t->len += (size_t)n;
+}
+
+struct str
+text_str(const struct text *t)
+{
+    if (t->failed)
+        return STR_NONE;
+    return str_n(t->ptr != NULL ? t->ptr : "", t->len);
+}
