@@ -9,6 +9,7 @@
 #define WEIR_UPSTREAM_UPSTREAM_H
 
 #include "common/base/vec.h"
+#include "common/conf/directive.h"
 #include "worker/core/exchange.h"
 #include "worker/net/connect.h"
 #include "worker/upstream/balancer.h"
