@@ -216,14 +216,12 @@ needed_from(struct spool *s)
     return at;
 }
 
-/* An empty file starts over at offset 0 with the next byte of memory that is needed. */
+/* All of the file has been sent, not merely handed out: it starts over at its offset 0. */
 static void
-file_restart(struct spool *s, uint64_t from)
+file_reclaim(struct spool *s)
 {
-    if (s->mode == SPOOL_CONSUME && s->file_from != s->file_to)
-        return;
-    if (s->file_from == s->file_to)
-        s->file_from = s->file_to = from;
+    if (s->mode == SPOOL_CONSUME && s->file_to > s->file_from && needed_from(s) >= s->file_to)
+        s->file_from = s->file_to;
 }
 
 static void
@@ -248,7 +246,8 @@ flush_to_file(struct spool *s)
         disk_failed(s, "temporary file in");
         return false;
     }
-    file_restart(s, from);
+    if (s->file_from == s->file_to)
+        s->file_from = s->file_to = from;
 
     if (s->file_to < s->lent.len) {
         struct iovec lent = { (void *)(uintptr_t)(s->lent.ptr + s->file_to),
@@ -480,13 +479,10 @@ drop_consumed(struct spool *s)
     while (!list_empty(&s->chunks)) {
         struct chunk *k = LIST_ENTRY(s->chunks.next, struct chunk, node);
 
-        if (chunk_end(k) > needed || (k == chunk_last(s) && buf_space(k->buf) > 0 && k->pins == 0 &&
-                                      chunk_end(k) == k->from))
+        if (chunk_end(k) > needed)
             break;
         chunk_unlink(s, k);
     }
-    if (needed >= s->file_to)
-        file_restart(s, s->file_from = s->file_to);
     s->file_now = false;
     if (s->refused)
         task_ready(&s->task);
@@ -556,6 +552,7 @@ cursor_pull(struct source *src, struct batch *b)
     struct spool *s = c->spool;
 
     cursor_unpin(c);
+    file_reclaim(s);
     if (s->file_to > s->file_from && c->at >= s->file_from && c->at < s->file_to) {
         if (!pull_from_file(c, b))
             return PULL_FAILED;
