@@ -11,9 +11,9 @@
 
 enum field_id {
     FIELD_OTHER = 0,
-#define FIELD(id, name) FIELD_##id,
+#define FIELD_NAME(id, name) FIELD_##id,
 #include "worker/http/field_names.def"
-#undef FIELD
+#undef FIELD_NAME
     FIELD_COUNT
 };
 

@@ -5,6 +5,7 @@
 #ifndef WEIR_HTTP_HTTP_CONF_H
 #define WEIR_HTTP_HTTP_CONF_H
 
+#include "common/module.h"
 #include "worker/core/template.h"
 #include "worker/http/open_file.h"
 #include "worker/http/request.h"
