@@ -31,6 +31,7 @@ enum {
     ORPHAN_CLIENT_MS = 5000, /* a client that says nothing */
     SEND_MS = 2000,          /* for the whole answer to `adopt`; the worker stands still meanwhile */
     NEWEST_CHECK_MS = 1000,
+    CONNECT_S = 2, /* a listener whose queue is full */
 };
 
 /* One connection to the control listener. */
@@ -180,13 +181,15 @@ answer_adopt(struct orphan_client *c)
         lines_put_socket(parts_line(&p), s);
         parts_added(&p, s->fd);
     }
-    VEC_FOREACH (spec, struct zone_spec *, &in->config->zones) {
-        if ((*spec)->zone == NULL)
+    for (uint32_t i = 0; i < in->config->zones.len; i++) {
+        const struct zone_spec *spec = *VEC_AT(&in->config->zones, struct zone_spec *, i);
+
+        if (spec->zone == NULL)
             continue;
         TEXT_LIT(parts_line(&p), "zone");
-        lines_put_str(&p.text, (*spec)->name);
+        lines_put_str(&p.text, spec->name);
         text_char(&p.text, '\n');
-        parts_added(&p, zone_fd((*spec)->zone));
+        parts_added(&p, zone_fd(spec->zone));
     }
     parts_flush(&p);
     text_free(&p.text);
@@ -379,12 +382,14 @@ int
 ctl_connect(struct str path)
 {
     struct sockaddr_un un = { .sun_family = AF_UNIX };
+    struct timeval limit = { .tv_sec = CONNECT_S };
     int fd, dir = -1, saved;
     bool ok;
 
     fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
     if (path.len >= sizeof(un.sun_path)) {
         size_t slash = str_rfind(path, '/');
         char name[4096];
