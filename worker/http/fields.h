@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * fields.h - a field section (RFC 9110, 6.3): an array in order, plus the first occurrence of each known name.
+ *
+ * Removal marks; appending does not move the slots of others. Requests and responses use the same type.
+ */
+#ifndef WEIR_HTTP_FIELDS_H
+#define WEIR_HTTP_FIELDS_H
+
+#include "common/base/arena.h"
+
+enum field_id {
+    FIELD_OTHER = 0,
+#define FIELD_NAME(id, name) FIELD_##id,
+#include "worker/http/field_names.def"
+#undef FIELD_NAME
+    FIELD_COUNT
+};
+
+struct field {
+    uint16_t id;   /* enum field_id */
+    uint16_t next; /* index + 1 of the next field with the same known name; 0: none */
+    bool removed;
+    struct str name;  /* as received or configured */
+    struct str value; /* trimmed */
+    struct str
+        encoded; /* "Name: value\r\n" when constant (from the configuration); else ptr NULL */
+};
+struct fields {
+    struct field *at;
+    uint16_t n, cap;
+    uint16_t first[FIELD_COUNT]; /* index + 1; 0: not there */
+    struct arena *arena;
+    bool failed; /* an append found no memory, or there were more than 65,000 */
+};
+
+/* Static table of names. The id of a name of any case, by length and perfect hash; FIELD_OTHER when unknown. */
+enum field_id field_id(struct str name);
+struct str field_name(enum field_id id);
+
+void fields_init(struct fields *f,
+                 struct arena *a); /* the first fields take 16 slots from the arena */
+/* NULL only when memory is out (then failed is set). `name` of a known id may be STR_NONE. Bytes are borrowed. */
+struct field *fields_add(struct fields *f, enum field_id id, struct str name, struct str value);
+/* First one of a known name, not removed; or NULL. */
+static inline struct field *
+fields_get(const struct fields *f, enum field_id id)
+{
+    return f->first[id] != 0 ? &f->at[f->first[id] - 1] : NULL;
+}
+/* The next of the same known name; NULL when it was the last. */
+struct field *fields_more(const struct fields *f, const struct field *from);
+/* By name, any case: first one after `after` (NULL: from the start). */
+struct field *fields_find(const struct fields *f, struct str name, const struct field *after);
+/* Its value, or STR_NONE. */
+struct str fields_value(const struct fields *f, enum field_id id);
+/* All values of one name joined by `sep` (", " or "; "); ptr NULL when there is none. */
+struct str fields_joined(const struct fields *f, struct str name, const char *sep, struct arena *a);
+/* Makes it the only one of its name. */
+struct field *fields_set(struct fields *f, enum field_id id, struct str name, struct str value);
+void fields_remove(struct fields *f, enum field_id id);
+void fields_remove_field(struct fields *f, struct field *one);
+/* RFC 9110, 5.6.2 and 5.5: a token; a field value without CR, LF, NUL and other controls. */
+bool field_name_valid(struct str name);
+bool field_value_valid(struct str value);
+/* Whether a list field (Connection, Transfer-Encoding ...) has the token, any case. */
+bool fields_has_token(const struct fields *f, enum field_id id, struct str token);
+/* Walks: `i` starts at 0; NULL at the end; skips removed ones. */
+struct field *fields_each(const struct fields *f, uint32_t *i);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * open_file.h - open files and small bodies, cached in the worker (open_file_cache). A hot static file is one receive
+ * and one send.
+ */
+#ifndef WEIR_HTTP_OPEN_FILE_H
+#define WEIR_HTTP_OPEN_FILE_H
+
+#include <sys/stat.h>
+
+#include "common/base/arena.h"
+
+struct conf_load;
+struct open_file {
+    uint32_t refs;
+    int fd;    /* -1: a directory, or only asked about */
+    int error; /* errno of the failed open or stat; 0 */
+    bool is_dir, is_file, is_exec;
+    uint64_t size;
+    int64_t mtime; /* seconds, and the rest: */
+    uint32_t mtime_nsec;
+    uint64_t inode, dev;
+    const char *body;    /* the whole content in worker memory, or NULL; valid while referenced */
+    uint64_t checked_ms; /* clock_ms of the look at the file system: the cache's */
+    char *own_body;      /* what `body` points to, freed with the last reference */
+};
+/* What a scope says; open_file_cache off: every call opens and the last reference closes. */
+struct open_file_options {
+    struct open_file_cache *cache; /* NULL: off */
+    uint64_t valid_ms;
+    uint32_t min_uses;
+    bool errors;      /* remember failures too */
+    uint8_t symlinks; /* disable_symlinks: 0 off, 1 on, 2 if_not_owner */
+    struct str symlinks_from;
+    bool want_body;    /* small contents are worth keeping in memory */
+    uint64_t directio; /* bytes from which O_DIRECT is used; UINT64_MAX: never */
+};
+/* Never NULL unless memory is out; look at error. `path` is absolute. stat_only: no descriptor is needed. */
+struct open_file *open_file_get(struct str path, const struct open_file_options *o, bool stat_only);
+struct open_file *open_file_ref(struct open_file *f);
+void open_file_put(struct open_file *f); /* NULL is harmless */
+
+/* At load: a cache of at most `max` entries, each forgotten when it was not asked for during `inactive_ms`. Every
+ * worker fills its own. NULL: memory. */
+struct open_file_cache *open_file_cache_new(struct arena *a, uint32_t max, uint64_t inactive_ms);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* redirect.h - jumps between locations. Handlers return the result. At most 10 per request, then 500. */
+#ifndef WEIR_HTTP_REDIRECT_H
+#define WEIR_HTTP_REDIRECT_H
+
+#include "worker/http/request.h"
+
+/* To a URI (path, normalised here; may contain "?args" when args.ptr is NULL). PHASE_JUMP or an error's result. */
+enum phase_result redirect_internal(struct exchange *x, struct str uri, struct str args);
+/* To location @name. */
+enum phase_result redirect_named(struct exchange *x, struct str name);
+/* A 3xx answer: Location made absolute as absolute_redirect, server_name_in_redirect, port_in_redirect say. */
+enum phase_result redirect_external(struct request *r, int status, struct str location);
+/* The absolute form of a path for a Location field of this request. */
+struct str redirect_absolute(struct request *r, struct str path);
+
+#endif

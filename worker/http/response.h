@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * response.h - status, fields, body source; response_start runs the scope's head filters.
+ */
+#ifndef WEIR_HTTP_RESPONSE_H
+#define WEIR_HTTP_RESPONSE_H
+
+#include "worker/core/exchange.h"
+#include "worker/http/fields.h"
+
+struct request;
+
+struct response {
+    uint16_t status;
+    uint16_t error_status; /* the status before error_page changed it; 0: none */
+    struct str reason;     /* of an origin's status line; else empty: the standard phrase */
+    struct fields
+        fields; /* without those below, Date, Server, Connection and framing: the codec writes these */
+    struct source *body;     /* NULL: none */
+    int64_t length;          /* of the body; -1: unknown */
+    struct str content_type; /* without charset parameter of ours; empty: none */
+    struct str charset;      /* appended as "; charset=" when not empty */
+    struct str etag;         /* quoted, W/ included; empty: none */
+    int64_t last_modified;   /* seconds since 1970; -1: none */
+    bool accept_ranges;      /* the body may be asked for in parts */
+    bool head_only;          /* HEAD, 204, 304: no body goes out */
+    bool keep_length;        /* HEAD of an origin: length is told though no body comes */
+    bool from_origin;        /* Server and Date are the origin's where they are passed */
+    bool started;            /* head filters have run */
+    bool no_keepalive;       /* the connection closes after it (request body unread, errors) */
+    bool tunnel;             /* 101 or CONNECT: both bodies are raw from here on */
+    struct fields trailers;  /* sent at END where the protocol can; from origin or add_trailer */
+};
+
+void response_init(struct response *res, struct arena *a);
+/*
+ * Content handlers end with `return response_start(r)`: runs the head filters of the scope, decides about the body
+ * (HEAD, 204, 304: stopped), tells the sink. Once per response. PHASE_DONE; after a failing filter the 500 takes its
+ * place.
+ */
+enum phase_result response_start(struct request *r);
+/* A whole body from memory that lives as long as the request, with its type; then response_start. */
+enum phase_result response_send(struct request *r, uint16_t status, struct str content_type,
+                                struct str body);
+/* Forgets fields and body of a response that has not started (redirects keep fields: they do not call this). */
+void response_reset(struct request *r, enum stop why);
+/* At END: add_trailer values and those of the origin. The codec asks for it once. */
+const struct fields *response_trailers(struct request *r);
+
+/* For head filters. body_changes: drops Content-Length and Accept-Ranges, weakens ETag; the caller decides on
+ * Last-Modified. */
+void response_wrap(struct response *res, struct source *s);
+void response_body_changes(struct response *res);
+/* "Not Found"; empty for an unknown status. */
+struct str status_reason(uint16_t status);
+/* "404 Not Found", as the built-in pages show it. */
+struct str status_line(uint16_t status);
+
+#endif

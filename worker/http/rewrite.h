@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * rewrite.h - the instruction list of a scope (rewrite, set, if, break, return), run in text order in the two rewrite
+ * phases. The room rewrite/ holds the instructions.
+ */
+#ifndef WEIR_HTTP_REWRITE_H
+#define WEIR_HTTP_REWRITE_H
+
+#include "worker/http/request.h"
+
+enum rewrite_step {
+    REWRITE_NEXT,  /* the next instruction */
+    REWRITE_BREAK, /* the rest of the list is not run (`break`) */
+    REWRITE_STOP,  /* the phase's result is in *result (a response, a jump) */
+};
+typedef enum rewrite_step (*rewrite_op)(struct request *r, const void *data,
+                                        enum phase_result *result);
+/* Appends to the program of the scope being loaded. False: memory. */
+bool rewrite_append(struct conf_load *l, rewrite_op op, const void *data);
+
+#endif

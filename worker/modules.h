@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* modules.h - the modules of the worker as an array: modules.def, expanded. */
+#ifndef WEIR_MODULES_H
+#define WEIR_MODULES_H
+
+#include "common/module.h"
+
+extern struct module *const worker_modules[]; /* ends with NULL */
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * listener.h - accept, rotation among workers, leaving (PROCESSES.md 3).
+ */
+#ifndef WEIR_NET_LISTENER_H
+#define WEIR_NET_LISTENER_H
+
+#include "common/inherit.h"
+
+/* Watches the sockets that this worker tends (of a reuseport group: those with index mod count == its index). Each
+ * accepted connection starts with its spec's start(). False: the reason is logged. */
+bool listener_start(const struct inherit *in);
+/* DEL, accept until EAGAIN, each; then it is left. The descriptors stay open when a reuseport group needs them. */
+void listener_leave(void);
+/* At a limit: deregisters until listener_resume (a connection was closed). */
+void listener_pause(void);
+void listener_resume(void);
+bool listener_left(void);
+
+#endif

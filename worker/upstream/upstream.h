@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * upstream.h - groups of origin servers for http and stream alike: pick a peer, get a connection, report the outcome.
+ *
+ * The order of calls of one exchange: upstream_begin; then for each attempt upstream_pick, upstream_connect (or a pooled
+ * connection), and upstream_report; upstream_end. Takes an exchange, so l4/ sees no HTTP through it.
+ */
+#ifndef WEIR_UPSTREAM_UPSTREAM_H
+#define WEIR_UPSTREAM_UPSTREAM_H
+
+#include "common/base/vec.h"
+#include "common/conf/directive.h"
+#include "worker/core/exchange.h"
+#include "worker/net/connect.h"
+#include "worker/upstream/balancer.h"
+
+struct upstream_group; /* an upstream {}, or the implicit one of an address in proxy_pass */
+struct peer_handle;    /* peer.h: the shared state */
+
+/* One address of a group, process-local; its state is shared (peer.h). */
+struct upstream_peer {
+    struct addr addr;
+    struct str name;   /* as $upstream_addr shows it: "10.0.0.1:80", "unix:/x" */
+    struct str server; /* the text of its `server` line */
+    uint32_t weight, max_fails, max_conns;
+    uint64_t fail_timeout_ms;
+    bool backup, down;
+    struct peer_handle *shared;
+    struct list idle; /* pooled connections of this worker, most recently used first */
+};
+
+/* What a failure was: proxy_next_upstream's words. */
+enum upstream_failure {
+    UPSTREAM_OK = 0,
+    UPSTREAM_ERROR = 1 << 0,
+    UPSTREAM_TIMEOUT = 1 << 1,
+    UPSTREAM_INVALID_HEADER = 1 << 2,
+    UPSTREAM_HTTP_500 = 1 << 3,
+    UPSTREAM_HTTP_502 = 1 << 4,
+    UPSTREAM_HTTP_503 = 1 << 5,
+    UPSTREAM_HTTP_504 = 1 << 6,
+    UPSTREAM_HTTP_403 = 1 << 7,
+    UPSTREAM_HTTP_404 = 1 << 8,
+    UPSTREAM_HTTP_429 = 1 << 9,
+    UPSTREAM_NON_IDEMPOTENT = 1 << 10, /* a permission, no failure */
+    UPSTREAM_OFF = 1 << 11,
+};
+
+/* One attempt as $upstream_* report it. */
+struct upstream_attempt {
+    struct str addr;
+    uint16_t status; /* 0: none came */
+    bool new_jump;   /* an internal redirect lies before it: ' : ' instead of ', ' */
+    int64_t connect_ms, header_ms, response_ms; /* -1: not reached */
+    uint64_t bytes_received, bytes_sent, response_length;
+};
+
+/* The state of one exchange with a group; embedded in the caller's, zeroed. */
+struct upstream_try {
+    struct upstream_group *group;
+    struct exchange *x;
+    int peer; /* index of the current one; -1: none */
+    bool on_backup;
+    uint32_t attempts;
+    uint64_t started_ms;
+    uint64_t tried_small; /* bits of peers tried; more than 64: */
+    uint64_t *tried;
+    bool busy;           /* the current peer is counted as ours */
+    void *balancer_data; /* of the method, per exchange */
+};
+
+enum upstream_picked {
+    PICKED,
+    PICK_NONE /* none can serve: 502 */,
+    PICK_NO_NAMES /* names unresolved: 502, logged */
+};
+
+/* ---- load time ---- */
+/* By name, for proxy_pass http://NAME without a port: an upstream {} defined anywhere in the same http/stream; or NULL. Only
+ * valid in `finish`. */
+struct upstream_group *upstream_named(struct conf_load *l, struct str name);
+/*
+ * host[:port] or unix:path of a directive: an upstream {} of that name, else an implicit group of its addresses (resolved now;
+ * a name that does not resolve is a warning with file:line, tried again at run time). NULL after conf_fail.
+ */
+struct upstream_group *upstream_of_url(struct conf_load *l, const struct conf_node *n, int arg,
+                                       struct str host, uint16_t port);
+/* A balancing method's directive inside upstream {}: sets it for the group being loaded. */
+bool upstream_set_balancer(struct conf_load *l, const struct conf_node *n, const struct balancer *b,
+                           void *data);
+
+/* ---- run time ---- */
+/* By name at run time (proxy_pass with variables); NULL: no such group. */
+struct upstream_group *upstream_find(struct str name);
+void upstream_begin(struct upstream_try *t, struct upstream_group *g, struct exchange *x);
+/* Chooses t->peer and counts it busy. */
+enum upstream_picked upstream_pick(struct upstream_try *t);
+const struct upstream_peer *upstream_current(const struct upstream_try *t);
+/* A pooled idle connection to the current peer, or NULL. The caller owns it and sets on_event; it may be stale: a request
+ * that meets a closed one is repeated on a fresh connection without counting a failure. */
+struct conn *upstream_idle_get(struct upstream_try *t);
+/* Back to the pool if keepalive allows, else closed. Nothing is unread and the origin allows reuse. */
+void upstream_idle_put(struct upstream_try *t, struct conn *c);
+/* The attempt's outcome: failure counts for max_fails as nginx documents. Releases the peer. */
+void upstream_report(struct upstream_try *t, enum upstream_failure failure);
+/* Releases a peer still busy without judging it. Harmless when none is. */
+void upstream_end(struct upstream_try *t);
+/* For balancers. */
+bool upstream_tried(const struct upstream_try *t, int peer);
+bool upstream_usable(struct upstream_group *g,
+                     int peer); /* not down, not failed within fail_timeout, under max_conns */
+struct upstream_peer *upstream_peers(struct upstream_group *g, uint32_t *n);
+struct str upstream_name(const struct upstream_group *g);
+
+#endif
