@@ -30,7 +30,6 @@ struct location {
     struct location_tree *tree; /* of nested locations; NULL: none */
     struct scope *limit_except; /* NULL: none */
     uint32_t limit_methods;     /* bits of enum method that limit_except lets pass */
-    bool internal;              /* `internal` holds here */
     bool auto_redirect;         /* "/x/" whose content lies under a path: "/x" redirects to it */
     const char *path_by;        /* "root" or "alias" when it was given here; else NULL */
     struct conf_pos pos;
