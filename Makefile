@@ -105,8 +105,16 @@ do-lint: $(BUILD)/weirctl
 do-bench: $(BUILD)/weirctl
 	@t/bench/run $(BUILD)/weir $(BENCH)
 
+# Fuzzing is clang's, so it has a build of its own.
+FUZZERS := $(patsubst t/fuzz/%.c,build/fuzz/fuzz/%,$(wildcard $(if $(filter t,$(T)),t/fuzz/*.c,$(T:.c=).c)))
 do-fuzz:
-	@+t/fuzz/driver/run "$(BUILD)" "$(T:t=)" "$(or $(FUZZ_SECONDS),10)"
+	@+$(MAKE) --no-print-directory CC=clang BUILD=build/fuzz SANITIZE=fuzzer-no-link,address,undefined $(FUZZERS)
+	@t/fuzz/driver/run $(or $(FUZZ_SECONDS),10) $(FUZZERS)
+
+build/fuzz/fuzz/%: t/fuzz/%.c $(BUILD)/libweir.a
+	@mkdir -p $(@D)
+	$(SAY) FUZZ $<
+	$(Q)$(COMPILE) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(BUILD)/libweir.a $(LDFLAGS_USER) $(LIBS)
 
 do-run: $(BUILD)/weirctl
 	@conf.d/demo/run $(BUILD)/weir $(PORT)

@@ -34,13 +34,22 @@ struct slot_table {
 
 /* The master's. The memfd is mode 0600; *fd is the writable descriptor, *ro_fd a read-only one for workers. */
 struct slot_table *slots_create(int *fd, int *ro_fd, struct error *err);
+/*
+ * From a descriptor opened for writing, of the image before this one or by slots_reopen. Hostile: made by this user,
+ * mode, seals, layout and every row are checked. The descriptor stays the caller's.
+ */
 struct slot_table *slots_adopt(int fd, int *ro_fd, struct error *err);
+/* A worker's read-only descriptor opened for writing, by the next master. -1 with the reason. */
+int slots_reopen(int ro_fd, struct error *err);
 /* A free row made LIVE (pid and start time follow with slots_started); -1: none free. */
 int slots_take(struct slot_table *t, uint64_t generation, uint32_t kind, uint32_t index);
 void slots_started(struct slot_table *t, uint32_t slot, pid_t pid);
 void slots_set(struct slot_table *t, uint32_t slot, enum slot_state state);
 unsigned slots_free_count(const struct slot_table *t);
-/* F_SETLK on the writable descriptor: false and *holder when another process holds it. */
+/*
+ * F_SETLK on the writable descriptor: false and *holder when another process holds it (0: not known). The lock is
+ * lost when this process closes any descriptor of the table.
+ */
 bool slots_lock(int fd, pid_t *holder);
 /* A worker's mapping: read-only. */
 const struct slot_table *slots_map(int ro_fd, struct error *err);

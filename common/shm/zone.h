@@ -8,10 +8,12 @@
 #ifndef WEIR_SHM_ZONE_H
 #define WEIR_SHM_ZONE_H
 
+#include "build/config.h"
 #include "common/base/error.h"
 #include "common/shm/off.h"
 
 struct zone;
+struct shm_lock;
 
 /* What the owner of a kind of zone brings. All but `init` run in workers; all but `copy` under the zone's lock. */
 struct zone_ops {
@@ -20,7 +22,8 @@ struct zone_ops {
     uint64_t size_min; /* bytes */
     /* A fresh, zeroed zone; in the master, before any worker is forked. */
     void (*init)(struct zone *z);
-    /* LOCK_OWNER_DIED and dirty: makes the owner's structures whole again; may be run again. */
+    /* LOCK_OWNER_DIED and dirty: makes the owner's structures whole again; may be run again. The slab is whole by
+     * then, the zone dirty. NULL: the zone is reset. */
     void (*repair)(struct zone *z);
     /* Gives back what the slot's dead process held; repeated without harm. */
     void (*reap)(struct zone *z, uint32_t slot, uint64_t incarnation);
@@ -43,6 +46,13 @@ struct zone *zone_create(struct str name, uint64_t size, const struct zone_ops *
  */
 struct zone *zone_adopt(int fd, struct str name, uint64_t size, const struct zone_ops *ops,
                         struct error *err);
+/*
+ * The same for a zone of `ops`' kind whose owner's layout may be another one: only to copy from it (zone_worker_start).
+ * It is in no list, is never repaired, and zone_layout says how to read it.
+ */
+struct zone *zone_map_old(int fd, struct str name, const struct zone_ops *ops, struct error *err);
+/* Unmaps and closes: a zone that no process of this generation uses. Not in a worker. */
+void zone_drop(struct zone *z);
 /* What the header of a foreign descriptor says; false when it is no zone. The master's view in the hand-over. */
 bool zone_peek(int fd, char name[64], uint64_t *size, struct error *err);
 /* Extends the file in place (the master, before it forks). False beyond the reserve. */
@@ -55,6 +65,7 @@ struct str zone_name(const struct zone *z);
 uint64_t zone_size(const struct zone *z);    /* bytes usable now; a soft limit may be lower: */
 uint64_t zone_limit(const struct zone *z);   /* what the configuration asks for */
 uint64_t zone_repairs(const struct zone *z); /* count, for metrics */
+uint32_t zone_layout(const struct zone *z);  /* the owner's, as the header says */
 const struct zone_ops *zone_ops(const struct zone *z);
 /* The owner's root object: zeroed at creation, `size` <= 4000 bytes, at a fixed place behind the header. */
 void *zone_root(struct zone *z, uint64_t size);
@@ -62,7 +73,7 @@ void zone_set_owner(struct zone *z, void *owner); /* process-local */
 void *zone_owner(const struct zone *z);
 
 /*
- * The zone's lock. One at a time in a process. zone_lock repairs after a dead owner by itself; between zone_dirty
+ * The zone's lock. One at a time in a process, and never in the master. zone_lock repairs after a dead owner by itself; between zone_dirty
  * and zone_clean the owner's structures may be torn. Unlock asserts clean.
  */
 void zone_lock(struct zone *z);
@@ -74,8 +85,10 @@ void zone_reap(struct zone *z, uint32_t slot, uint64_t incarnation);
 /* The owner found a bad offset: starts it anew under the lock (init), counted and logged. Lock held. */
 void zone_reset(struct zone *z, const char *why);
 
-/* All zones of this process, for reaping and status; NULL at the end. */
+/* All zones of this process, for reaping and status: the first for NULL; NULL at the end. */
 struct zone *zone_next(struct zone *z);
+/* For lock_on_stuck; NULL when it is none of ours. */
+struct zone *zone_of_lock(const struct shm_lock *l);
 
 /* Debug builds: dies here when WEIR_CRASH_AT names this point (a count may follow: "zone_dirty:3"). */
 #ifdef WEIR_CRASH_POINTS

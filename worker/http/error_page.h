@@ -11,5 +11,7 @@
  * WWW-Authenticate) are kept.
  */
 enum phase_result error_page_respond(struct exchange *x, int status);
+/* Whether an error_page of the scope would take this status (proxy_intercept_errors). */
+bool error_page_matches(struct request *r, int status);
 
 #endif

@@ -8,7 +8,7 @@
 
 #include <sys/stat.h>
 
-#include "common/base/str.h"
+#include "common/base/arena.h"
 
 struct conf_load;
 struct open_file {
@@ -17,11 +17,12 @@ struct open_file {
     int error; /* errno of the failed open or stat; 0 */
     bool is_dir, is_file, is_exec;
     uint64_t size;
-    int64_t mtime; /* seconds */
+    int64_t mtime; /* seconds, and the rest: */
+    uint32_t mtime_nsec;
     uint64_t inode, dev;
-    const char *body; /* the whole content in worker memory, or NULL; valid while referenced */
-    /* the cache's own */
-    struct open_file_entry *entry;
+    const char *body;    /* the whole content in worker memory, or NULL; valid while referenced */
+    uint64_t checked_ms; /* clock_ms of the look at the file system: the cache's */
+    char *own_body;      /* what `body` points to, freed with the last reference */
 };
 /* What a scope says; open_file_cache off: every call opens and the last reference closes. */
 struct open_file_options {
@@ -36,6 +37,11 @@ struct open_file_options {
 };
 /* Never NULL unless memory is out; look at error. `path` is absolute. stat_only: no descriptor is needed. */
 struct open_file *open_file_get(struct str path, const struct open_file_options *o, bool stat_only);
+struct open_file *open_file_ref(struct open_file *f);
 void open_file_put(struct open_file *f); /* NULL is harmless */
+
+/* At load: a cache of at most `max` entries, each forgotten when it was not asked for during `inactive_ms`. Every
+ * worker fills its own. NULL: memory. */
+struct open_file_cache *open_file_cache_new(struct arena *a, uint32_t max, uint64_t inactive_ms);
 
 #endif
