@@ -89,7 +89,7 @@ END {
         if ($status == 0 && !$is_done && Test::More->builder->current_test) {
             eval { done_testing(); 1 } or $status = 255;
         }
-        $_->abandon for @daemons;
+        $_->abandon($status) for @daemons;
         Origin->stop_all;
         $? = $status;
     }
@@ -383,11 +383,11 @@ sub bad_lines ($self) {
     return @bad;
 }
 
-# The test has died: end everything without a word, show the log.
-sub abandon ($self) {
+# The script ends without `finish`: end everything without a word; show the log when it has died.
+sub abandon ($self, $failed) {
     return if $self->{finished}++;
     my @tail = split /\n/, $self->error_log;
-    Test::More::diag($_) for @tail > 20 ? @tail[ -20 .. -1 ] : @tail;
+    Test::More::diag($_) for !$failed ? () : @tail > 20 ? @tail[ -20 .. -1 ] : @tail;
     kill 'KILL', $self->processes, $self->{pid} // ();
     $self->_remove;
 }
