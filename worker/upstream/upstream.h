@@ -93,6 +93,8 @@ bool upstream_set_balancer(struct conf_load *l, const struct conf_node *n, const
 /* By name at run time (proxy_pass with variables); NULL: no such group. */
 struct upstream_group *upstream_find(struct str name);
 void upstream_begin(struct upstream_try *t, struct upstream_group *g, struct exchange *x);
+/* Whether another peer could be picked after the current one: an answer such as 502 is then not passed on. */
+bool upstream_has_next(struct upstream_try *t);
 /* Chooses t->peer and counts it busy. */
 enum upstream_picked upstream_pick(struct upstream_try *t);
 const struct upstream_peer *upstream_current(const struct upstream_try *t);

@@ -1,0 +1,2 @@
+#include "master/master.h"
+void supervise_reap(struct master *m);
