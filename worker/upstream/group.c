@@ -13,6 +13,7 @@
 #include "common/module.h"
 #include "common/sys/clock.h"
 #include "worker/core/cycle.h"
+#include "worker/core/var.h"
 
 enum {
     ASK_AGAIN_MS = 1000,
