@@ -206,8 +206,13 @@ control_watch(struct master *m)
         return;
     listener_watch(&m->control->now);
     listener_watch(&m->control->next);
-    LIST_FOREACH (at, &m->control->clients)
-        client_watch(LIST_ENTRY(at, struct client, node));
+    LIST_FOREACH (at, &m->control->clients) {
+        struct client *c = LIST_ENTRY(at, struct client, node);
+
+        client_watch(c);
+        if (c->wait == CLIENT_NEW)
+            timer_set(&c->timer, REQUEST_MS);
+    }
 }
 
 void
@@ -320,6 +325,19 @@ control_promote(struct master *m)
             c->wait = CLIENT_RELOAD;
         else if (c->wait == CLIENT_TEST_NEXT)
             c->wait = CLIENT_TEST;
+    }
+}
+
+void
+control_flush_status(struct master *m)
+{
+    if (m->control == NULL)
+        return;
+    LIST_FOREACH (at, &m->control->clients) {
+        struct client *c = LIST_ENTRY(at, struct client, node);
+
+        if (c->wait == CLIENT_STATUS)
+            client_answer(c, "ok", text_str(&c->own));
     }
 }
 
@@ -642,8 +660,7 @@ control_put(const struct master *m, struct text *t, struct vec *fds)
     LIST_FOREACH (at, &m->control->clients) {
         const struct client *c = LIST_ENTRY(at, struct client, node);
 
-        text_fmt(t, "client %d %d\n", c->watch.fd,
-                 c->wait == CLIENT_STATUS ? CLIENT_NEW : (int)c->wait);
+        text_fmt(t, "client %d %d\n", c->watch.fd, (int)c->wait);
         ok = ok && put_fd(fds, c->watch.fd);
     }
     return ok;

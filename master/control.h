@@ -44,6 +44,8 @@ void control_answer(struct master *m, enum client_wait wait, const char *head, s
 void control_on_answer(struct master *m, struct child *from, uint32_t id, struct str text);
 void control_on_death(struct master *m, struct child *c);
 
+/* Before the hand-over: those who wait for a worker's part get what there is. */
+void control_flush_status(struct master *m);
 /* For the hand-over. */
 bool control_put(const struct master *m, struct text *t, struct vec *fds);
 bool control_get(struct master *m, struct str key, struct str fields);
