@@ -9,8 +9,8 @@
 
 #include <stdlib.h>
 
+#include "common/log/log_conf.h"
 #include "common/module.h"
-#include "worker/core/cycle.h"
 
 enum {
     XMEM_CHUNK = 4096,    /* of the arena; the first one lies behind the struct */
@@ -302,5 +302,5 @@ exchange_clear_states(struct exchange *x)
 struct log *
 exchange_log(const struct exchange *x)
 {
-    return x->scope != NULL && cycle_scope_log != NULL ? cycle_scope_log(x->scope) : log_main;
+    return x->scope != NULL ? log_of_scope(x->scope) : log_main;
 }
