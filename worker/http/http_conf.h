@@ -60,10 +60,10 @@ struct http_conf {
     bool ignore_invalid_headers, underscores_in_headers, merge_slashes, allow_absolute_form;
     uint64_t connection_pool_size, request_pool_size;
 
-    struct template root, alias_to;
-    bool alias;       /* root holds what `alias` says */
-    bool alias_regex; /* in a regex location: alias is the whole path */
-    size_t alias_len; /* length of the location's name that alias replaces */
+    struct template root; /* a path; without its last '/' unless it is an alias */
+    bool alias;           /* root holds what `alias` says */
+    bool alias_regex;     /* in a regex location: alias is the whole path */
+    struct str alias_for; /* name of the location that has the alias: what the path takes the place of */
     bool internal;
     struct http_types *types;
     struct str default_type;
@@ -94,6 +94,7 @@ struct http_conf {
     uint32_t server_tokens;     /* enum server_tokens */
     struct template server_tokens_text;
     struct open_file_options open_files;
+    struct template symlinks_from; /* disable_symlinks from=, when it has variables */
     uint64_t subrequest_output_buffer_size;
     struct vec error_pages;     /* of struct error_page_rule: error_page.c */
     phase_fn content;             /* set by http_set_content; read it with http_content() */
@@ -128,6 +129,8 @@ void http_choose_server(struct request *r);
 struct str http_file_path(struct request *r);
 /* The path of another uri of this request, for try_files and index. */
 struct str http_file_path_of(struct request *r, struct str uri);
+/* Opens (or asks about) a path with the scope's open_file_cache and disable_symlinks. NULL: memory. */
+struct open_file *http_open_file(struct request *r, struct str path, bool stat_only);
 /* Media type of a file name by `types`, else default_type. */
 struct str http_type_of(const struct http_conf *c, struct str path);
 struct str http_document_root(struct request *r);

@@ -119,14 +119,6 @@ struct origin {
     uint64_t pipe_len; /* bytes in it that the consumer has not been seen to take */
 };
 
-extern struct module upstream_module;
-/* The attempts of an exchange, for $upstream_*; survives internal redirects. */
-struct origin_history {
-    struct vec attempts; /* of struct upstream_attempt */
-    bool jumped;         /* the next attempt follows an internal redirect */
-};
-struct origin_history *origin_history(struct exchange *x);
-
 /*
  * Starts the exchange of r with group g. The request body has been collected (body: a cursor) or is a stream. `o` is zeroed
  * memory of r. The caller then returns origin_answer(o).
