@@ -50,6 +50,9 @@ void response_reset(struct request *r, enum stop why);
 /* At END: add_trailer values and those of the origin. The codec asks for it once. */
 const struct fields *response_trailers(struct request *r);
 
+/* Set by the module that has add_trailer: puts its values into r->res.trailers at END. NULL: none. */
+extern void (*response_add_trailers)(struct request *r);
+
 /* For head filters. body_changes: drops Content-Length and Accept-Ranges, weakens ETag; the caller decides on
  * Last-Modified. */
 void response_wrap(struct response *res, struct source *s);
