@@ -102,7 +102,7 @@ find_row(struct conf_load *l, const struct conf_node *n, const struct scope *s)
         hint_unknown(l, n, s);
     } else {
         conf_fail(l, n, 0, "\"%.*s\" directive is not allowed here", STR(n->args[0]));
-        hint_contexts(l, first);
+        hint_contexts(l, first, s);
     }
     return NULL;
 }

@@ -65,10 +65,11 @@ TEST(defaults)
 TEST(values)
 {
     struct fake_load f;
-    struct config *c = load(&f, "worker_processes 4; daemon off; pid /run/x; env A; env B=1;"
-                                "http { sendfile ON; send_timeout 1m500ms; satisfy any;"
-                                "client_max_body_size 8m; output_buffers 4 8k; expires 2d;"
-                                "proxy_next_upstream error; proxy_next_upstream http_502; root x; }");
+    struct config *c =
+        load(&f, "worker_processes 4; daemon off; pid /run/x; env A; env B=1;"
+                 "http { sendfile ON; send_timeout 1m500ms; satisfy any;"
+                 "client_max_body_size 8m; output_buffers 4 8k; expires 2d;"
+                 "proxy_next_upstream error; proxy_next_upstream http_502; root x; }");
     struct fake_core *core;
     struct fake_http *h;
 
@@ -149,8 +150,9 @@ TEST(lists_start_anew_at_a_level)
 TEST(block_and_inner_fields)
 {
     struct fake_load f;
-    struct config *c = load(&f, "http { server { location / { proxy_pass p; try_files a b; expires 5;"
-                                " if (x) { } limit_except GET { deny all; } location /in { } } } }");
+    struct config *c =
+        load(&f, "http { server { location / { proxy_pass p; try_files a b; expires 5;"
+                 " if (x) { } limit_except GET { deny all; } location /in { } } } }");
     struct scope *location, *in_if, *limit, *nested;
 
     REQUIRE(c != NULL && c->scopes.len == 7);

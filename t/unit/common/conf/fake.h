@@ -86,9 +86,8 @@ static bool
 fake_set_scope(struct conf_load *l, const struct directive *d, struct conf_node *n,
                void *conf UNUSED)
 {
-    static const enum scope_kind kinds[] = {
-        SCOPE_HTTP, SCOPE_SERVER, SCOPE_LOCATION, SCOPE_LIMIT_EXCEPT, SCOPE_UPSTREAM
-    };
+    static const enum scope_kind kinds[] = { SCOPE_HTTP, SCOPE_SERVER, SCOPE_LOCATION,
+                                             SCOPE_LIMIT_EXCEPT, SCOPE_UPSTREAM };
     static const char *const names[] = { "http", "server", "location", "limit_except", "upstream" };
 
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -242,28 +241,31 @@ static const struct directive fake_upstream_directives[] = {
     D_END,
 };
 
-static struct module fake_core_module = {
-    .name = "core", .conf_size = sizeof(struct fake_core), .directives = fake_core_directives
-};
-static struct module fake_events_module = {
-    .name = "events", .conf_size = sizeof(struct fake_events), .directives = fake_events_directives
-};
+static struct module fake_core_module = { .name = "core",
+                                          .conf_size = sizeof(struct fake_core),
+                                          .directives = fake_core_directives };
+static struct module fake_events_module = { .name = "events",
+                                            .conf_size = sizeof(struct fake_events),
+                                            .directives = fake_events_directives };
 static struct module fake_files_module = { .name = "files",
                                            .conf_size = sizeof(struct fake_http),
                                            .directives = fake_files_directives,
                                            .conf_init = fake_http_init,
                                            .finish = fake_http_finish };
 static struct module fake_http_module = { .name = "http", .directives = fake_http_directives };
-static struct module fake_proxy_module = {
-    .name = "proxy", .conf_size = sizeof(struct fake_proxy), .directives = fake_proxy_directives
-};
+static struct module fake_proxy_module = { .name = "proxy",
+                                           .conf_size = sizeof(struct fake_proxy),
+                                           .directives = fake_proxy_directives };
 static struct module fake_upstream_module = { .name = "upstream",
                                               .conf_size = sizeof(struct fake_upstream),
                                               .directives = fake_upstream_directives };
 
-static struct module *const fake_modules[] = { &fake_core_module,  &fake_events_module,
-                                               &fake_files_module, &fake_http_module,
-                                               &fake_proxy_module, &fake_upstream_module,
+static struct module *const fake_modules[] = { &fake_core_module,
+                                               &fake_events_module,
+                                               &fake_files_module,
+                                               &fake_http_module,
+                                               &fake_proxy_module,
+                                               &fake_upstream_module,
                                                NULL };
 
 /* ---- loads ---- */

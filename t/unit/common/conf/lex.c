@@ -30,7 +30,9 @@ static const struct {
     { "if ($a = \"b\") {", "if|($a|=|b|)|{" },
     { "if ($a = \"b\"){", "if|($a|=|b|)|{" },
     { "a \"b\";c", "a|b|;|c" },
-    { "\xef\xbb\xbf" "a;", "a|;" },
+    { "\xef\xbb\xbf"
+      "a;",
+      "a|;" },
     { "a \xc3\xa4;", "a|\xc3\xa4|;" },
     { "a\\", "a\\" },
     { "", "" },
@@ -77,12 +79,9 @@ static const struct {
     enum lex_kind kind;
     uint32_t line, column;
 } bad[] = {
-    { "a \"b\"c;", LEX_STRAY, 1, 6 },
-    { "a \"b\"};", LEX_STRAY, 1, 6 },
-    { "a \"b\"#;", LEX_STRAY, 1, 6 },
-    { "a\n  \"b\n\n", LEX_UNCLOSED, 2, 3 },
-    { "a 'b\\'", LEX_UNCLOSED, 1, 3 },
-    { "a 'b\\", LEX_UNCLOSED, 1, 3 },
+    { "a \"b\"c;", LEX_STRAY, 1, 6 },  { "a \"b\"};", LEX_STRAY, 1, 6 },
+    { "a \"b\"#;", LEX_STRAY, 1, 6 },  { "a\n  \"b\n\n", LEX_UNCLOSED, 2, 3 },
+    { "a 'b\\'", LEX_UNCLOSED, 1, 3 }, { "a 'b\\", LEX_UNCLOSED, 1, 3 },
     { "a\n\n", LEX_END, 3, 1 },
 };
 
