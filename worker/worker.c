@@ -251,9 +251,12 @@ static void
 on_stuck_lock(const struct shm_lock *lock, uint32_t owner_tid)
 {
     struct msg_stuck m = { .owner_tid = owner_tid };
+    struct zone *z = zone_of_lock(lock);
+    struct str name = z != NULL ? zone_name(z) : S("?");
 
-    (void)lock;
-    log_alert(0, "waited a second for a zone's lock; thread %u holds it", owner_tid);
+    (void)str_to_c(name, m.zone, sizeof(m.zone));
+    log_alert(0, "waited a second for the lock of zone \"%.*s\": thread %u holds it", STR(name),
+              owner_tid);
     if (has_channel)
         CHANNEL_SEND(&channel, MSG_STUCK, &m);
 }
