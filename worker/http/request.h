@@ -122,4 +122,14 @@ struct str request_host(const struct request *r);
 
 extern const struct exchange_kind http_exchange_kind;
 
+enum { REQUEST_URI_CHANGES = 10 };
+
+/* Set by the rooms above: `, upstream: "..."` of error log lines; whether the exchange goes on without its client
+ * (proxy_ignore_client_abort, a cache fill). NULL: nothing, no. */
+extern void (*request_describe_upstream)(const struct request *r, struct text *t);
+extern bool (*request_outlives_client)(const struct request *r);
+
+/* Counter ids, shared by the codecs: requests so far; now reading a head; now answering. */
+extern uint16_t requests_total, requests_reading, requests_writing;
+
 #endif

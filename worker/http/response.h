@@ -30,6 +30,7 @@ struct response {
     bool from_origin;        /* Server and Date are the origin's where they are passed */
     bool started;            /* head filters have run */
     bool no_keepalive;       /* the connection closes after it (request body unread, errors) */
+    bool failing;            /* it answers a failure of the response before: a second one ends it */
     bool tunnel;             /* 101 or CONNECT: both bodies are raw from here on */
     struct fields trailers;  /* sent at END where the protocol can; from origin or add_trailer */
 };
