@@ -8,23 +8,22 @@
 #include "worker/watchdog.h"
 
 #include <execinfo.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "common/base/num.h"
-#include "common/base/panic.h"
+#include "common/base/text.h"
 #include "common/event/loop.h"
-#include "common/log/log.h"
+#include "common/log/sink.h" /* the descriptor itself: a signal handler cannot use log_write */
+#include "common/sys/clock.h"
 
-enum { WATCHDOG_FRAMES = 32, WATCHDOG_SIGNAL = SIGALRM };
+enum { WATCHDOG_FRAMES = 32, WATCHDOG_SIGNAL = SIGALRM, REPORT_MAX = 1024 };
 
 static struct task turn_hook;
 static volatile sig_atomic_t turned, reported;
 static uint64_t threshold;
+static pid_t own_pid;
 
 static void
 on_turn(struct task *t)
@@ -37,39 +36,56 @@ on_turn(struct task *t)
     }
 }
 
-static size_t
-append(char *line, size_t at, const char *text, size_t n)
+/* The file that the main error log goes to; standard error when it goes elsewhere. */
+static int
+report_fd(void)
 {
-    memcpy(line + at, text, n);
-    return at + n;
+    for (const struct log_sink *s = log_main->sinks; s != NULL; s = s->next) {
+        if (s->kind == SINK_FILE)
+            return s->file->fd;
+    }
+    return STDERR_FILENO;
 }
 
-/* Only calls that a signal handler may make: the report is built by hand. */
+/* A frame as addr2line takes it: an offset into the program, or an address elsewhere. */
+static void
+add_frame(struct text *t, const void *frame)
+{
+    extern char __executable_start, etext;
+    uintptr_t at = (uintptr_t)frame, start = (uintptr_t)&__executable_start;
+    bool ours = at >= start && at < (uintptr_t)&etext;
+    uint64_t value = ours ? at - start : at;
+
+    text_add(t, ours ? S(" +0x") : S(" 0x"));
+    for (int shift = ours ? 28 : 44; shift >= 0; shift -= 4)
+        text_char(t, "0123456789abcdef"[value >> shift & 15]);
+}
+
+/*
+ * In a signal handler: no allocation, no lock, so the line is made in place and not by log_write. The time is that of
+ * the turn's start.
+ */
 static void
 report(void)
 {
-    static const char before[] = "worker has not returned to its event loop for ",
-                      after[] = " ms; called from:";
     void *frame[WATCHDOG_FRAMES];
-    char line[sizeof(before) + sizeof(after) + NUM_TEXT_MAX + WATCHDOG_FRAMES * 19];
+    char line[REPORT_MAX];
+    struct text t;
     int n = backtrace(frame, WATCHDOG_FRAMES);
-    size_t at = append(line, 0, before, sizeof(before) - 1);
 
-    at += num_format_u64(line + at, threshold);
-    at = append(line, at, after, sizeof(after) - 1);
-    for (int i = 0; i < n; i++) {
-        uint64_t address = (uintptr_t)frame[i];
-
-        at = append(line, at, " 0x", 3);
-        for (int shift = 44; shift >= 0; shift -= 4)
-            line[at++] = "0123456789abcdef"[address >> shift & 15];
-    }
-    line[at] = '\0';
-    if (panic_hook != NULL)
-        panic_hook(line);
-    line[at] = '\n';
-    (void)!write(STDERR_FILENO, line, at + 1);
-    backtrace_symbols_fd(frame, n, STDERR_FILENO);
+    text_init_fixed(&t, line, sizeof(line) - 1);
+    text_add(&t, clock_error_time());
+    TEXT_LIT(&t, " [alert] ");
+    text_unum(&t, (uint64_t)own_pid);
+    TEXT_LIT(&t, "#");
+    text_unum(&t, (uint64_t)own_pid);
+    TEXT_LIT(&t, ": worker has not returned to its event loop for ");
+    text_unum(&t, threshold);
+    TEXT_LIT(&t, " ms; it was called from");
+    for (int i = 0; i < n; i++)
+        add_frame(&t, frame[i]);
+    line[t.len++] = '\n';
+    (void)!write(report_fd(), line, t.len);
 }
 
 static void
@@ -96,6 +112,7 @@ watchdog_start(uint64_t threshold_ms)
     if (threshold_ms == 0)
         return;
     threshold = threshold_ms;
+    own_pid = getpid();
     turned = 1;
     turn_hook.run = on_turn;
     loop_hook(&turn_hook);

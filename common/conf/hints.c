@@ -70,6 +70,10 @@ hint_unknown(struct conf_load *l, const struct conf_node *n, const struct scope 
         conf_hint(l, "it belongs to %s, which is not part of this build", module);
         return;
     }
+    if (str_find(name, '}') < name.len) {
+        conf_hint(l, "a regular expression with braces needs quotes around it");
+        return;
+    }
     r = nearest(l, name, s->kind);
     if (r == NULL)
         return;

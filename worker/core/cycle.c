@@ -8,7 +8,6 @@ enum {
 
 struct config *worker_config;
 enum worker_state worker_state = WORKER_STARTING;
-struct log *(*cycle_scope_log)(const struct scope *s);
 
 static void (*state_callbacks[CYCLE_CALLBACKS])(enum worker_state now);
 static unsigned state_callback_count;

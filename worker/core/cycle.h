@@ -20,9 +20,6 @@ extern struct config *worker_config;
 /* Changed by worker.c alone. From DRAINING on a codec says `Connection: close`, GOAWAY. */
 extern enum worker_state worker_state;
 
-/* The error log that holds in a scope; NULL: log_main for all. Set by worker_run. */
-extern struct log *(*cycle_scope_log)(const struct scope *s);
-
 /* Registers for the life of the worker, from worker_init. Called after each change, in the order of registering. */
 void cycle_on_state(void (*fn)(enum worker_state now));
 void cycle_set_state(enum worker_state now);

@@ -9,8 +9,8 @@
 
 #include <stdlib.h>
 
+#include "common/log/log_conf.h"
 #include "common/module.h"
-#include "worker/core/cycle.h"
 
 enum {
     XMEM_CHUNK = 4096,    /* of the arena; the first one lies behind the struct */
@@ -243,8 +243,11 @@ exchange_run(struct task *t)
 {
     struct exchange *x = CONTAINER_OF(t, struct exchange, task);
 
-    if (x->resume && !x->given)
+    if (x->resume && !x->given) {
         phase_run(x);
+        if (!x->resume)
+            task_cancel(t); /* what the phases made ready is looked at here and now */
+    }
     if (x->responding && !x->given && x->sink->ready != NULL)
         x->sink->ready(x);
     exchange_check_over(x);
@@ -302,5 +305,5 @@ exchange_clear_states(struct exchange *x)
 struct log *
 exchange_log(const struct exchange *x)
 {
-    return x->scope != NULL && cycle_scope_log != NULL ? cycle_scope_log(x->scope) : log_main;
+    return x->scope != NULL ? log_of_scope(x->scope) : log_main;
 }

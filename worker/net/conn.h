@@ -63,7 +63,7 @@ struct conn {           /* the first 128 bytes are all that an idle connection t
     uint64_t requests;              /* served on it so far */
     uint64_t opened_ms;             /* clock_ms */
     uint64_t sent;                  /* bytes given to the peer, heads included */
-    struct arena arena; /* for what lives as long as the connection; no chunk until used */
+    struct arena arena;   /* for what lives as long as the connection; no chunk until used */
     struct list all_node; /* of all connections of its direction */
     bool closed;          /* conn_close was called; the memory stays until the end of the turn */
 };

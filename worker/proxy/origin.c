@@ -43,22 +43,10 @@ give_verdict(struct origin *o, enum origin_verdict verdict, int status)
     phase_resume(&o->r->x);
 }
 
-struct origin_history *
-origin_history(struct exchange *x)
-{
-    struct origin_history *h = exchange_state(x, &upstream_module, sizeof(*h));
-
-    if (h != NULL && h->attempts.size == 0) {
-        vec_init(&h->attempts, &x->mem->arena, sizeof(struct upstream_attempt));
-        exchange_keep_state(x, &upstream_module);
-    }
-    return h;
-}
-
 static bool
 attempt_start(struct origin *o)
 {
-    struct origin_history *h = origin_history(&o->r->x);
+    struct upstream_history *h = upstream_history(&o->r->x);
     struct upstream_attempt *a = h != NULL ? VEC_PUSH(&h->attempts, struct upstream_attempt) : NULL;
 
     if (a == NULL)
@@ -391,6 +379,7 @@ origin_send(struct origin *o)
 
     if (o->conn->sent != before) {
         o->sent_any = true;
+        o->body_begun |= o->streaming && o->send != SEND_HEAD;
         o->attempt->bytes_sent += o->conn->sent - before;
         timer_set(&o->conn->timer, o->conf->read_timeout_ms);
     }
@@ -990,13 +979,14 @@ origin_begin(struct origin *o, struct request *r, struct upstream_group *g,
         return;
     }
     upstream_begin(&o->try, g, &r->x);
+    o->try.pool_key = conf;
     origin_run(o);
 }
 
 void
 origin_close(struct origin *o)
 {
-    struct origin_history *h;
+    struct upstream_history *h;
 
     if (o->closed || !o->begun)
         return;
@@ -1015,7 +1005,7 @@ origin_close(struct origin *o)
     buf_put(o->read_buf);
     o->read_buf = NULL;
     pipe_back(o);
-    h = origin_history(&o->r->x);
+    h = upstream_history(&o->r->x);
     if (h != NULL)
         h->jumped = true;
 }

@@ -111,21 +111,15 @@ struct origin {
     bool body_begun; /* a byte of a streamed body was taken: no other attempt */
     bool passed;     /* the head was passed on: no other attempt */
     bool unbuffered;
-    bool out_open; /* the response's body was made and not stopped yet */
-    bool failed;   /* the body ended early */
+    bool streaming; /* the request body comes from the client as it is sent on */
+    bool tunnel;    /* both bodies are raw: after 101 */
+    bool out_open;  /* the response's body was made and not stopped yet */
+    bool failed;    /* the body ended early */
     bool splicing; /* the last pull moved a pipe: leave bytes to the next one if it comes at once */
     bool fresh_only;   /* a pooled connection was stale: the next try opens a new one */
     int pipe[2];       /* pooled pipe of a splice; -1: none */
     uint64_t pipe_len; /* bytes in it that the consumer has not been seen to take */
 };
-
-extern struct module upstream_module;
-/* The attempts of an exchange, for $upstream_*; survives internal redirects. */
-struct origin_history {
-    struct vec attempts; /* of struct upstream_attempt */
-    bool jumped;         /* the next attempt follows an internal redirect */
-};
-struct origin_history *origin_history(struct exchange *x);
 
 /*
  * Starts the exchange of r with group g. The request body has been collected (body: a cursor) or is a stream. `o` is zeroed
