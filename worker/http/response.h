@@ -15,6 +15,7 @@ struct response {
     /* What an error shows to the client in place of its page's own status (error_page.c): response_start makes it
      * `status` and forgets `reason`. 0: the handler's status holds. */
     uint16_t error_status;
+    uint16_t refused; /* set by a head filter: this status is answered in its place (412, 416) */
     struct str reason;     /* of an origin's status line; else empty: the standard phrase */
     struct fields
         fields; /* without those below, Date, Server, Connection and framing: the codec writes these */
@@ -49,6 +50,9 @@ enum phase_result response_send(struct request *r, uint16_t status, struct str c
 void response_reset(struct request *r, enum stop why);
 /* At END: add_trailer values and those of the origin. The codec asks for it once. */
 const struct fields *response_trailers(struct request *r);
+
+/* Set by the module that has add_trailer: puts its values into r->res.trailers at END. NULL: none. */
+extern void (*response_add_trailers)(struct request *r);
 
 /* For head filters. body_changes: drops Content-Length and Accept-Ranges, weakens ETag; the caller decides on
  * Last-Modified. */
