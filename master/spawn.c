@@ -154,7 +154,7 @@ run_child(struct master *m, const struct seat *seat, uint32_t slot, uint64_t inc
         log_alert(0, "out of memory");
         return 1;
     }
-    privilege_limits(m->config, m->kept, seat->index, seat->process == NULL);
+    privilege_lower_nofile(m->kept);
     privilege_environment(m->config, m->kept);
     return spawn_entry(&in);
 }
