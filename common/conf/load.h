@@ -34,6 +34,7 @@ struct conf_load {
     struct config *config;
     const struct conf_options *options;
     struct arena scratch; /* ends with the load */
+    struct arena nodes;   /* the tree; the same */
 
     struct arena *message_arena; /* the caller's */
     struct vec *messages;
