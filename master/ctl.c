@@ -116,6 +116,17 @@ pause_ms(long ms)
     nanosleep(&t, NULL);
 }
 
+/* Of a master that died without removing it. */
+static void
+remove_stale_pid_file(const struct ctl *t)
+{
+    struct error err;
+    pid_t pid = pidfile_read(t->pid_path.ptr, &err);
+
+    if (pid != 0 && kill(pid, 0) != 0 && errno == ESRCH)
+        unlink(t->pid_path.ptr);
+}
+
 /*
  * After a crash of the master its workers serve on, and are left alone; when the service has been stopped they have
  * to end.
@@ -147,6 +158,7 @@ run_orphans(const struct ctl *t, char *answer)
         return EXIT_ERROR;
     }
     unlink(t->ctl_path.ptr);
+    remove_stale_pid_file(t);
     printf("no orphans are left\n");
     return 0;
 }

@@ -222,21 +222,27 @@ go_background(struct master *m)
 }
 
 void
-start_done(struct master *m)
+start_leave_terminal(const struct master *m)
 {
     int null;
 
-    fd_close(&m->start_lock);
     log_echo = false;
-    if (m->background) {
-        null = open("/dev/null", O_RDWR | O_CLOEXEC);
-        dup2(null, STDIN_FILENO);
-        dup2(null, STDOUT_FILENO);
-        if (log_fd(log_main) != STDERR_FILENO)
-            dup2(null, STDERR_FILENO);
-        fd_close(&null);
-        logs_redirect_stderr(m);
-    }
+    if (!m->background)
+        return;
+    null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    dup2(null, STDIN_FILENO);
+    dup2(null, STDOUT_FILENO);
+    if (log_fd(log_main) != STDERR_FILENO)
+        dup2(null, STDERR_FILENO);
+    fd_close(&null);
+    logs_redirect_stderr(m);
+}
+
+void
+start_done(struct master *m)
+{
+    fd_close(&m->start_lock);
+    start_leave_terminal(m);
     if (m->background || m->serving > 1)
         service_main_pid(m->kept);
     master_tell_starter(m, 0);
@@ -441,6 +447,9 @@ prepare(struct master *m)
         return report_say(&m->verdict, LOG_LEVEL_EMERG, "%s", err.text);
     kept_raise_nofile(m->kept);
     set_title(m->kept);
+    if (!preflight_files(m->config, &m->verdict))
+        return false;
+    log_main = &m->config->log;
     if (!take_start_lock(m) || !meet_others(m))
         return false;
     inherit_sockets(m);
@@ -465,6 +474,7 @@ master_start(struct kept *k, const struct options *o, struct config *c)
     }
     if (!prepare(m)) {
         log_echo = false;
+        report_log(&m->verdict);
         report_print(&m->verdict, LOG_LEVEL_WARN);
         master_tell_starter(m, 1);
         return 1;

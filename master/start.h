@@ -11,6 +11,8 @@ int start_single(struct kept *k, const struct options *o, struct config *c);
 bool start_write_pid(struct master *m, struct error *err);
 /* A cold start is complete: tells who waits for it. */
 void start_done(struct master *m);
+/* In the background: standard input and output lead to nowhere, standard error to the error log. */
+void start_leave_terminal(const struct master *m);
 /* HOLD: loads the texts that served last, and replaces who has died meanwhile. m->config is NULL if that fails. */
 void start_last_good(struct master *m);
 
