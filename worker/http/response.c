@@ -63,6 +63,10 @@ response_start(struct request *r)
     struct response *res = &r->res;
 
     ASSERT(!r->x.responding);
+    if (res->error_status != 0) { /* a page of an error shows the error's status */
+        res->status = res->error_status;
+        res->reason = STR_NONE;
+    }
     res->head_only = !res->tunnel && has_no_content(r, res);
     if (!filters_run(&r->x, res) || res->fields.failed)
         return response_failed(r);
