@@ -3,7 +3,14 @@
 #include "common/base/escape.h"
 
 /* What a byte is made of, by bits; filled from the three strings below. */
-enum { BAD_IN_PATH = 1, BAD_IN_VALUE = 2, BAD_IN_COMPONENT = 4, BAD_IN_LOG = 8, BAD_IN_JSON = 16 };
+enum {
+    BAD_IN_PATH = 1,
+    BAD_IN_VALUE = 2,
+    BAD_IN_COMPONENT = 4,
+    BAD_IN_LOG = 8,
+    BAD_IN_JSON = 16,
+    BAD_IN_LINE = 32
+};
 static uint8_t kinds[256];
 
 static __attribute__((constructor)) void
@@ -23,6 +30,8 @@ kinds_init(void)
             k |= BAD_IN_LOG;
         if (c < ' ' || c >= 0x80 || c == '"' || c == '\\')
             k |= BAD_IN_JSON;
+        if (c < ' ' || c >= 0x7f)
+            k |= BAD_IN_LINE;
         kinds[c] = k;
     }
 }
@@ -141,8 +150,7 @@ escape_html(struct text *t, struct str s)
     text_bytes(t, s.ptr + from, s.len - from);
 }
 
-/* Bytes of the UTF-8 character (RFC 3629) at the front of `s`, or 0. */
-static size_t
+size_t
 utf8_len(struct str s)
 {
     const uint8_t *p = (const uint8_t *)s.ptr;
@@ -220,6 +228,24 @@ escape_log(struct text *t, struct str s)
 {
     for (; add_plain(t, &s, BAD_IN_LOG); s = str_from(s, 1))
         add_hex(t, "\\x", (uint8_t)s.ptr[0]);
+}
+
+void
+escape_line(struct text *t, struct str s)
+{
+    while (add_plain(t, &s, BAD_IN_LINE)) {
+        const uint8_t *p = (const uint8_t *)s.ptr;
+        size_t n = p[0] < 0x80 ? 0 : utf8_len(s);
+
+        if (n == 2 && p[0] == 0xc2 && p[1] < 0xa0) /* terminals obey U+0080 to U+009F too */
+            n = 0;
+        text_bytes(t, s.ptr, n);
+        if (n == 0) {
+            add_hex(t, "\\x", p[0]);
+            n = 1;
+        }
+        s = str_from(s, n);
+    }
 }
 
 static const char base64_digits[] =

@@ -2,7 +2,6 @@
 /* text.c - growable texts: appends and number formats. */
 #include "common/base/text.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -172,31 +171,37 @@ text_hex(struct text *t, struct str bytes)
 }
 
 void
-text_fmt(struct text *t, const char *fmt, ...)
+text_vfmt(struct text *t, const char *fmt, va_list args)
 {
     char first[256];
-    va_list args;
+    va_list again;
     char *to;
     int n;
 
-    va_start(args, fmt);
+    va_copy(again, args);
     n = vsnprintf(first, sizeof(first), fmt, args);
-    va_end(args);
     if (n < 0) {
         t->failed = true;
-        return;
-    }
-    if ((size_t)n < sizeof(first)) {
+    } else if ((size_t)n < sizeof(first)) {
         text_bytes(t, first, (size_t)n);
-        return;
+    } else {
+        to = text_room(t, (size_t)n + 1); /* vsnprintf wants its NUL */
+        if (to != NULL) {
+            vsnprintf(to, (size_t)n + 1, fmt, again);
+            t->len += (size_t)n;
+        }
     }
-    to = text_room(t, (size_t)n + 1); /* vsnprintf wants its NUL */
-    if (to == NULL)
-        return;
+    va_end(again);
+}
+
+void
+text_fmt(struct text *t, const char *fmt, ...)
+{
+    va_list args;
+
     va_start(args, fmt);
-    vsnprintf(to, (size_t)n + 1, fmt, args);
+    text_vfmt(t, fmt, args);
     va_end(args);
-    t->len += (size_t)n;
 }
 
 struct str

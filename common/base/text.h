@@ -8,6 +8,8 @@
 #ifndef WEIR_BASE_TEXT_H
 #define WEIR_BASE_TEXT_H
 
+#include <stdarg.h>
+
 #include "common/base/arena.h"
 
 struct text {
@@ -36,6 +38,7 @@ void text_unum(struct text *t, uint64_t n);
 void text_pad(struct text *t, uint64_t n, unsigned digits);
 void text_hex(struct text *t, struct str bytes);
 void text_fmt(struct text *t, const char *fmt, ...) PRINTF(2, 3);
+void text_vfmt(struct text *t, const char *fmt, va_list args) PRINTF(2, 0);
 #define TEXT_LIT(t, lit) text_bytes((t), "" lit, sizeof(lit) - 1)
 
 /* What has been built, borrowed from the text; STR_NONE when it failed. */

@@ -28,6 +28,6 @@ void vec_remove(struct vec *v, uint32_t i);
 #define VEC_AT(v, type, i) (&((type *)(v)->data)[i])
 /* for each: `it` is a type * */
 #define VEC_FOREACH(it, type, v) \
-    for (type *it = (v)->data, *it##_end = it + (v)->len; it != it##_end; it++)
+    for (type *it = (v)->data, *it##_end = (v)->len == 0 ? it : it + (v)->len; it != it##_end; it++)
 
 #endif

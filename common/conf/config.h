@@ -79,6 +79,7 @@ struct config {
     struct arena arena;
     struct str prefix;      /* absolute, ends with '/' and NUL */
     struct str conf_path;   /* the main file, absolute */
+    struct str error_log;   /* of -e; empty: not given */
     struct vec files;       /* of struct conf_file */
     struct conf_node *tree; /* the whole text */
     struct scope *root;     /* SCOPE_MAIN */
@@ -117,7 +118,7 @@ struct conf_message {
 
 /*
  * Reads, checks and finishes a configuration. NULL when it has an error; all messages, warnings too, are in
- * `messages` (of struct conf_message, in `a`) in the order in which they were found. Touches nothing outside: no
+ * `messages` (of struct conf_message, in `a`) in the order of the text. Touches nothing outside: no
  * sockets, no log files, no zones.
  */
 struct config *config_load(const struct conf_options *o, struct arena *a, struct vec *messages);
@@ -133,7 +134,12 @@ struct str config_pos_file(const struct config *c, struct conf_pos pos);
 
 /* `-T`: each file once as `# configuration file PATH:` and its text. */
 void config_dump(const struct config *c, struct text *t);
-/* `--directives`: one line per directive and variable: module, name, contexts, arguments, default. */
+/*
+ * `--directives`: a line per directive, its fields parted by tabs: "directive", module, name, contexts parted by commas,
+ * arguments ("1", "1-2", "1+", "block", "1-2 block"), default, note; then what config_dump_variables adds.
+ */
 void config_dump_tables(struct text *t);
+/* Appends "variable", module, name for each variable; set by the file that knows their table. */
+extern void (*config_dump_variables)(struct text *t);
 
 #endif

@@ -48,7 +48,6 @@ struct scope {
     /* Made at load by the rooms that run it; opaque here. */
     struct phase_lists *phases;  /* worker/core/phase.c */
     struct filter_list *filters; /* worker/http/filter.c */
-    struct scope_rows *rows;     /* apply.c: what was set at this level */
 };
 
 struct module;

@@ -22,6 +22,7 @@ struct watch {
     void (*on_event)(struct watch *w, unsigned bits); /* bits of enum loop_bits that are new */
     int fd;
     bool added;
+    uint16_t stamp; /* the loop's: tells events of this registration from those of an earlier one */
 };
 
 bool loop_init(struct error *err);
@@ -51,6 +52,8 @@ struct task {
 };
 /* Runs after the current callback, or in the next turn when the turn's bound is used up. Again is harmless. */
 void task_ready(struct task *t);
+/* Runs what is ready, within the turn's bound; after each callback. For those who call back: loop, timers. */
+void task_run_ready(void);
 /* Runs once before the next wait, after timers. Again is harmless. */
 void task_flush(struct task *t);
 /* Takes it off its list; harmless when it is on none. */

@@ -23,5 +23,7 @@ struct offload_pool *offload_pool_new(unsigned threads, unsigned max_queue);
 bool offload_start(struct offload_pool *pool, struct offload *o);
 /* The pool named "default": 32 threads, 65536 jobs. */
 struct offload_pool *offload_default(void);
+/* The loop's part, in a forked child: the threads and jobs of the parent are not there. */
+void offload_reset_after_fork(void);
 
 #endif

@@ -2,8 +2,11 @@
 /*
  * log.h - the error log: levels, context, sinks.
  *
- * Lines are `2026/11/20 12:00:00 [error] PID#TID: *CONN message, context`. What comes from outside is escaped here,
- * so callers pass bytes as they are through %.*s only after LOG_STR, or as arguments of log_write's own escaping.
+ * Lines are `2026/11/20 12:00:00 [error] PID#TID: *CONN message, context`, each written with one write(). Controls
+ * and what is no UTF-8 are escaped here; bytes from outside that stand in quotes go through LOG_STR (in a message) or
+ * escape_log (in a context), so that they cannot close them. For the loop's thread only.
+ *
+ * A line that comes again unchanged more than a hundred times within a second is counted instead of written.
  */
 #ifndef WEIR_LOG_LOG_H
 #define WEIR_LOG_LOG_H
@@ -60,6 +63,16 @@ void log_write(struct log *log, enum log_level level, int err, const struct log_
             log_write(log_main, LOG_LEVEL_DEBUG, 0, NULL, __VA_ARGS__); \
     } while (0)
 
+/* For "%.*s": a client's bytes with quotes, backslashes and controls escaped, cut when they are very many. */
+#define LOG_STR(s) LOG_QUOTED_MAX, log_quote(s).text
+enum { LOG_QUOTED_MAX = 1024 };
+struct log_quoted {
+    char text[LOG_QUOTED_MAX]; /* ends with NUL */
+};
+struct log_quoted log_quote(struct str s);
+
+/* While true, lines of level warn and above go to standard error too, as "weir: [emerg] ...": until a start is over. */
+extern bool log_echo;
 /* Name of the program in messages: "weir" or "nginx" (DESIGN: two names, one program). */
 extern const char *log_program;
 /* A file that processes write lines to: error and access logs. The master opens it; a worker inherits it. */
@@ -82,7 +95,7 @@ struct log_sink *log_sink_syslog(struct arena *a, struct str args, enum log_leve
                                  struct error *err);
 void log_add_sink(struct log *log, struct log_sink *sink);
 bool log_level_parse(struct str name, enum log_level *level);
-/* Lines not yet written out (none is held back across turns); before exec, exit. */
+/* Writes how often the last line was repeated, when repetitions were left out; before exec, exit. */
 void log_flush(void);
 
 #endif

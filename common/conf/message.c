@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * message.c - what loading has to say: nginx's line, the source line with a caret, a hint.
+ *
+ * Bytes of the configuration go into messages, so control bytes are written as \xHH: a message is one line and sends
+ * nothing to a terminal.
+ */
+#include <stdio.h>
+
+#include "common/conf/load.h"
+
+enum {
+    MESSAGE_MAX = 2000,  /* bytes of the first line, without the place */
+    EXCERPT_MAX = 100,   /* bytes shown of a source line */
+    EXCERPT_BEFORE = 70, /* of them before the caret, when the line is longer */
+};
+
+static struct conf_file *
+file_at(struct conf_load *l, uint32_t i)
+{
+    return i < l->config->files.len ? VEC_AT(&l->config->files, struct conf_file, i) : NULL;
+}
+
+static bool
+pos_is_none(struct conf_pos pos)
+{
+    return pos.line == 0 && pos.column == 0;
+}
+
+static bool
+is_control(char c)
+{
+    return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+static void
+add_printable(struct text *t, struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (is_control(s.ptr[i])) {
+            static const char digits[] = "0123456789ABCDEF";
+            unsigned char c = (unsigned char)s.ptr[i];
+            char hex[] = { '\\', 'x', digits[c >> 4], digits[c & 15] };
+
+            text_bytes(t, hex, sizeof(hex));
+        } else {
+            text_char(t, s.ptr[i]);
+        }
+    }
+}
+
+static void
+add_formatted(struct text *t, const char *fmt, va_list args)
+{
+    char buf[MESSAGE_MAX];
+    int n = vsnprintf(buf, sizeof(buf), fmt, args);
+
+    if (n < 0)
+        return;
+    add_printable(t, str_c(buf));
+    if ((size_t)n >= sizeof(buf))
+        TEXT_LIT(t, "...");
+}
+
+static bool
+is_continuation(char c)
+{
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/* The line of the text that holds `pos`, and where in it the place is. False: there is nothing to show. */
+static bool
+find_line(struct conf_load *l, struct conf_pos pos, struct str *line, size_t *at)
+{
+    struct conf_file *f = file_at(l, pos.file);
+    struct str rest;
+
+    if (f == NULL || pos_is_none(pos) || pos.column == 0)
+        return false;
+    rest = f->text;
+    for (uint32_t i = 1; i < pos.line && rest.len > 0; i++) {
+        size_t end = str_find(rest, '\n');
+
+        rest = str_from(rest, end < rest.len ? end + 1 : end);
+    }
+    *line = str_upto(rest, str_find(rest, '\n'));
+    if (line->len > 0 && line->ptr[line->len - 1] == '\r')
+        line->len--;
+    *at = pos.column - 1;
+    return str_trim(*line).len > 0 && *at <= line->len;
+}
+
+/* Two lines: `    12 |     proxy_passs http://x;` and the caret under the place. */
+static void
+add_excerpt(struct conf_load *l, struct text *t, struct conf_pos pos)
+{
+    struct str line;
+    size_t at, start = 0, end;
+    int margin;
+
+    if (!find_line(l, pos, &line, &at))
+        return;
+    if (line.len > EXCERPT_MAX && at > EXCERPT_BEFORE)
+        start = at - EXCERPT_BEFORE;
+    while (start > 0 && start < line.len && is_continuation(line.ptr[start]))
+        start--;
+    end = line.len - start > EXCERPT_MAX ? start + EXCERPT_MAX : line.len;
+    while (end < line.len && is_continuation(line.ptr[end]))
+        end++;
+    margin = pos.line > 0 ? snprintf(NULL, 0, "%6u | ", pos.line) : (int)strlen("    -g | ");
+    if (pos.line > 0)
+        text_fmt(t, "%6u | ", pos.line);
+    else
+        TEXT_LIT(t, "    -g | ");
+    text_add(t, start > 0 ? S("...") : S(""));
+    for (size_t i = start; i < end; i++)
+        text_char(t, is_control(line.ptr[i]) && line.ptr[i] != '\t' ? '?' : line.ptr[i]);
+    text_add(t, end < line.len ? S("...\n") : S("\n"));
+    text_fmt(t, "%*s", margin - 2, "");
+    text_add(t, start > 0 ? S("|    ") : S("| "));
+    for (size_t i = start; i < at; i++)
+        if (!is_continuation(line.ptr[i]))
+            text_char(t, line.ptr[i] == '\t' ? '\t' : ' ');
+    TEXT_LIT(t, "^\n");
+}
+
+static void
+add_place(struct conf_load *l, struct text *t, struct conf_pos pos)
+{
+    struct conf_file *f = file_at(l, pos.file);
+
+    if (pos_is_none(pos) || f == NULL)
+        return;
+    TEXT_LIT(t, " in ");
+    add_printable(t, f->path);
+    if (pos.line > 0)
+        text_fmt(t, ":%u", pos.line);
+}
+
+struct str
+message_place(struct conf_load *l, struct conf_pos pos)
+{
+    struct conf_file *f = file_at(l, pos.file);
+
+    if (pos_is_none(pos) || f == NULL)
+        return S("the defaults");
+    if (pos.line == 0)
+        return S("the command line");
+    return arena_fmt(&l->scratch, "%.*s:%u", STR(f->path), pos.line);
+}
+
+bool
+message_no_memory(struct conf_load *l)
+{
+    struct conf_message *m;
+
+    if (l->no_memory)
+        return false;
+    l->no_memory = true;
+    l->errors++;
+    m = vec_push(l->messages);
+    if (m != NULL)
+        *m = (struct conf_message){ .level = LOG_LEVEL_EMERG, .line = S("out of memory") };
+    return false;
+}
+
+/* A file that is included many times says the same things many times. */
+static bool
+was_said(struct conf_load *l, struct conf_pos pos, struct str line)
+{
+    VEC_FOREACH (m, struct conf_message, l->messages)
+        if (m->pos.line == pos.line && m->pos.column == pos.column && m->pos.file == pos.file &&
+            str_eq(m->line, line))
+            return true;
+    return false;
+}
+
+bool
+message_add(struct conf_load *l, enum log_level level, struct conf_pos pos, const char *fmt,
+            va_list args)
+{
+    bool is_error = level <= LOG_LEVEL_ERROR;
+    struct text line, details;
+    struct conf_message *m;
+
+    l->last_message = NULL;
+    if (load_gave_up(l))
+        return false;
+    if (!is_error && ++l->warnings > LOAD_WARNINGS_MAX)
+        return false;
+    text_init(&line, l->message_arena);
+    add_formatted(&line, fmt, args);
+    add_place(l, &line, pos);
+    if (line.failed)
+        return message_no_memory(l);
+    if (was_said(l, pos, text_str(&line)))
+        return false;
+    text_init(&details, l->message_arena);
+    add_excerpt(l, &details, pos);
+    m = vec_push(l->messages);
+    if (m == NULL || details.failed)
+        return message_no_memory(l);
+    *m = (struct conf_message){ level, text_str(&line), text_str(&details), pos };
+    l->last_message = m;
+    if (is_error)
+        l->errors++;
+    return false;
+}
+
+static struct conf_pos
+arg_place(const struct conf_node *n, int arg)
+{
+    if (arg < 0)
+        return n->end;
+    return (uint32_t)arg < n->n ? n->arg_pos[arg] : n->pos;
+}
+
+bool
+conf_fail(struct conf_load *l, const struct conf_node *n, int arg, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    message_add(l, LOG_LEVEL_EMERG, arg_place(n, arg), fmt, args);
+    va_end(args);
+    return false;
+}
+
+bool
+conf_fail_at(struct conf_load *l, struct conf_pos pos, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    message_add(l, LOG_LEVEL_EMERG, pos, fmt, args);
+    va_end(args);
+    return false;
+}
+
+void
+conf_warn(struct conf_load *l, const struct conf_node *n, int arg, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    message_add(l, LOG_LEVEL_WARN, arg_place(n, arg), fmt, args);
+    va_end(args);
+}
+
+void
+conf_warn_at(struct conf_load *l, struct conf_pos pos, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    message_add(l, LOG_LEVEL_WARN, pos, fmt, args);
+    va_end(args);
+}
+
+void
+conf_hint(struct conf_load *l, const char *fmt, ...)
+{
+    struct conf_message *m = l->last_message;
+    struct text t;
+    va_list args;
+
+    if (m == NULL)
+        return;
+    text_init(&t, l->message_arena);
+    text_add(&t, m->details);
+    TEXT_LIT(&t, "         ");
+    va_start(args, fmt);
+    add_formatted(&t, fmt, args);
+    va_end(args);
+    text_char(&t, '\n');
+    if (t.failed)
+        message_no_memory(l);
+    else
+        m->details = text_str(&t);
+}
+
+/* ---- order ---- */
+
+/* Where the text of `file` was included; false for the main file and -g. */
+static bool
+included_from(struct conf_load *l, uint32_t file, struct conf_pos *from)
+{
+    if (file >= l->files.len)
+        return false;
+    *from = VEC_AT(&l->files, struct load_file, file)->from;
+    return !pos_is_none(*from);
+}
+
+static unsigned
+include_depth(struct conf_load *l, struct conf_pos pos)
+{
+    unsigned depth = 0;
+
+    while (included_from(l, pos.file, &pos))
+        depth++;
+    return depth;
+}
+
+/* Whether `a` stands after `b` in the text with all includes in their places. */
+static bool
+is_after(struct conf_load *l, struct conf_pos a, struct conf_pos b)
+{
+    unsigned depth_a, depth_b;
+
+    if (pos_is_none(a) || pos_is_none(b))
+        return pos_is_none(a) && !pos_is_none(b);
+    depth_a = include_depth(l, a);
+    depth_b = include_depth(l, b);
+    for (; depth_a > depth_b; depth_a--)
+        included_from(l, a.file, &a);
+    for (; depth_b > depth_a; depth_b--)
+        included_from(l, b.file, &b);
+    while (a.file != b.file && included_from(l, a.file, &a))
+        included_from(l, b.file, &b);
+    if (a.file != b.file)
+        return a.file > b.file;
+    return a.line != b.line ? a.line > b.line : a.column > b.column;
+}
+
+void
+message_sort(struct conf_load *l)
+{
+    struct conf_message *all;
+    uint32_t dropped = l->warnings > LOAD_WARNINGS_MAX ? l->warnings - LOAD_WARNINGS_MAX : 0;
+
+    l->warnings = 0;
+    if (dropped > 0)
+        conf_warn_at(l, (struct conf_pos){ 0, 0, 0 }, "%u more warnings", dropped);
+    all = l->messages->data;
+    for (uint32_t i = 1; i < l->messages->len; i++) {
+        struct conf_message m = all[i];
+        uint32_t at = i;
+
+        for (; at > 0 && is_after(l, all[at - 1].pos, m.pos); at--)
+            all[at] = all[at - 1];
+        all[at] = m;
+    }
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* buf.c - pooled I/O buffers. */
+#include "common/base/buf.h"
+
+#include "common/base/sanitize.h"
+#include "t/unit/test.h"
+
+static const struct {
+    size_t asked;
+    uint32_t cap;
+} classes[] = {
+    { 0, 1024 },        { 1, 1024 },          { 1024, 1024 },     { 1025, 2048 },
+    { 4096, 4096 },     { 4097, 8192 },       { 131073, 262144 }, { 262144, 262144 },
+    { 262145, 262145 }, { 1000001, 1000001 },
+};
+
+TEST(classes_are_powers_of_two_up_to_256k)
+{
+    EACH (classes, c) {
+        struct buf *b = buf_get(c->asked);
+
+        REQUIRE(b != NULL);
+        CHECK_EQ(b->cap, c->cap, "%zu", c->asked);
+        CHECK_EQ((uintptr_t)b->mem % 16, 0);
+        CHECK(b->next == NULL && buf_len(b) == 0 && buf_space(b) == b->cap);
+        memset(b->mem, 'x', b->cap);
+        b->end = 3;
+        b->start = 1;
+        CHECK_STR(buf_str(b), "xx");
+        buf_put(b);
+    }
+    buf_put(NULL);
+    buf_trim(0);
+}
+
+#ifndef WEIR_ASAN
+TEST(what_is_put_back_comes_again)
+{
+    struct buf *a = buf_get(4096), *b = buf_get(4096);
+
+    a->next = b;
+    a->start = a->end = 5;
+    buf_put_chain(a);
+    CHECK(buf_get(4096) == b);
+    CHECK(buf_get(3000) == a);
+    CHECK(a->next == NULL && a->start == 0 && a->end == 0);
+    buf_put(a);
+    buf_put(b);
+    buf_trim(4096);
+    buf_trim(0);
+}
+#endif
+
+TEST(impossible_sizes_are_refused)
+{
+    CHECK(buf_get(SIZE_MAX) == NULL);
+    CHECK(buf_get((size_t)UINT32_MAX + 1) == NULL);
+}
