@@ -3,7 +3,7 @@
 #
 #   make                      build/weir, configured on the first call (./configure --help has the options)
 #   make run [PORT=8080]      the demo in the foreground
-#   make test [T="t/http t/unit/common/base"] [SANITIZE=address,undefined]
+#   make test [T="t/http t/unit/common/base"] [SANITIZE=address,undefined] [VALGRIND=1]
 #   make V=1                  with the commands
 #   make BUILD=build/clang CC=clang        a second build beside the first
 
@@ -27,7 +27,7 @@ FRESH := run test lint bench fuzz
 all:
 
 DEPS_run   := build
-DEPS_test  := build test
+DEPS_test  := build test $(if $(VALGRIND),valgrind)
 DEPS_lint  := build lint
 DEPS_bench := build bench
 DEPS_fuzz  := build fuzz
@@ -97,7 +97,7 @@ T_UNIT = $(filter $(foreach t,$(patsubst t,t/,$(T:%/=%)),$(BUILD)/$(t:.c=)%),$(U
 T_E2E  = $(filter $(foreach t,$(patsubst t,t/,$(T:%/=%)),$(t)%),$(sort $(wildcard t/*/*.t)))
 
 do-test: $(T_UNIT) $(if $(T_E2E),$(BUILD)/weirctl)
-	@WEIR=$(CURDIR)/$(BUILD)/weir WEIR_SANITIZE=$(SANITIZE) t/lib/prove $(PROVE) $(T_UNIT) $(T_E2E)
+	@WEIR=$(CURDIR)/$(BUILD)/weir WEIR_SANITIZE=$(SANITIZE) VALGRIND=$(VALGRIND) t/lib/prove $(PROVE) $(T_UNIT) $(T_E2E)
 
 do-lint: $(BUILD)/weirctl
 	@t/lint/format && t/lint/layers && t/lint/tables $(BUILD)/weir

@@ -6,14 +6,7 @@
 #define WEIR_WORKER_H
 
 #include "common/inherit.h"
-
-enum worker_state {
-    WORKER_STARTING,
-    WORKER_SERVING,
-    WORKER_DRAINING, /* a successor serves: leave listeners, finish, idle connections live on (PROCESSES.md 2) */
-    WORKER_QUITTING, /* no successor: finish what is in flight, close idle connections */
-    WORKER_STOPPING, /* end now */
-};
+#include "worker/core/cycle.h"
 
 /*
  * Runs a worker in this process, which has its channel, slot and mask but still the master's user. Returns the exit

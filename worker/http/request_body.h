@@ -25,6 +25,11 @@ enum body_state {
 enum phase_result request_body_collect(struct request *r);
 /* One reader without replay; NULL: it cannot be streamed any more (memory, or already begun). */
 struct source *request_body_stream(struct request *r);
+/*
+ * A reader outside the codec's own turn (an origin's request half) is called from the ready list when its source, from
+ * stream or open, or a tunnel's raw one, may have more. NULL fn: no more calls. One reader at a time.
+ */
+void request_body_on_ready(struct request *r, void (*fn)(void *data), void *data);
 /* A cursor on a complete one, for any exchange of the tree. NULL: none or memory. */
 struct source *request_body_open(struct request *r, struct exchange *reader);
 /* Nobody wants it: read and forgotten within the limits of lingering close. */

@@ -12,7 +12,9 @@ struct request;
 
 struct response {
     uint16_t status;
-    uint16_t error_status; /* the status before error_page changed it; 0: none */
+    /* What an error shows to the client in place of its page's own status (error_page.c): response_start makes it
+     * `status` and forgets `reason`. 0: the handler's status holds. */
+    uint16_t error_status;
     struct str reason;     /* of an origin's status line; else empty: the standard phrase */
     struct fields
         fields; /* without those below, Date, Server, Connection and framing: the codec writes these */
