@@ -305,7 +305,8 @@ give_up_body(struct origin *o)
 static enum step
 no_peer(struct origin *o, enum upstream_picked why)
 {
-    if (o->try.attempts > 0 && o->attempt->status != 0) { /* all have been tried: the last one's result holds */
+    if (o->try.attempts > 0 &&
+        o->attempt->status != 0) { /* all have been tried: the last one's result holds */
         give_up(o, o->attempt->status);
         return STEP_WAIT;
     }

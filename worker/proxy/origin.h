@@ -50,6 +50,8 @@ struct name_set {
 bool name_set_add(struct name_set *s, struct arena *a, struct str name);
 void name_set_remove(struct name_set *s, struct str name);
 bool name_set_has(const struct name_set *s, const struct field *f);
+/* Whether Connection names further fields that belong to that connection alone (RFC 9110, 7.6.1). */
+bool connection_nominates(const struct fields *fields);
 
 /* The settings that all protocols share: origin_conf.h makes their rows, prefixed per protocol. Times in ms. */
 struct origin_conf {
@@ -115,9 +117,9 @@ struct origin {
     void *stream;                     /* the protocol's state on conn; NULL: not open */
     struct addr from;                 /* source address; len 0: any */
     struct origin_fault fault;        /* of STEP_FAILED, SENT_FAILED, GOT_FAILED */
-    bool pooled;                      /* conn came from the idle pool: it may turn out to be stale */
-    bool fresh_only;                  /* one was: the next try opens a new one */
-    bool got_any;                     /* a byte of a response has come on this attempt */
+    bool pooled;     /* conn came from the idle pool: it may turn out to be stale */
+    bool fresh_only; /* one was: the next try opens a new one */
+    bool got_any;    /* a byte of a response has come on this attempt */
 
     /* The request half. */
     enum send_state send;
@@ -131,19 +133,19 @@ struct origin {
 
     /* The response half: origin_body.c. */
     enum recv_state recv;
-    struct response res;  /* the head under way */
-    struct str first;     /* body bytes that came with the head */
-    uint32_t informs;     /* 1xx so far: bounded */
-    bool passed;          /* the head was passed on: no other attempt */
+    struct response res; /* the head under way */
+    struct str first;    /* body bytes that came with the head */
+    uint32_t informs;    /* 1xx so far: bounded */
+    bool passed;         /* the head was passed on: no other attempt */
     bool unbuffered;
-    bool tunnel;          /* 101 was passed on: the connections are a relay's */
-    bool failed;          /* the body ended early */
-    bool out_open;        /* the response's body was made and not stopped yet */
-    bool splicing;        /* the consumer takes pipes: bytes are left to it while it takes any */
-    struct source out;    /* what the response's body is: cursor, splice, or direct reads */
-    struct spool *spool;  /* buffered response; NULL: unbuffered, or complete with its head */
-    struct task pump;     /* reads into the spool what the consumer did not pull */
-    struct rate rate;     /* of reading: limit_rate */
+    bool tunnel;         /* 101 was passed on: the connections are a relay's */
+    bool failed;         /* the body ended early */
+    bool out_open;       /* the response's body was made and not stopped yet */
+    bool splicing;       /* the consumer takes pipes: bytes are left to it while it takes any */
+    struct source out;   /* what the response's body is: cursor, splice, or direct reads */
+    struct spool *spool; /* buffered response; NULL: unbuffered, or complete with its head */
+    struct task pump;    /* reads into the spool what the consumer did not pull */
+    struct rate rate;    /* of reading: limit_rate */
     struct timer rate_timer;
     struct buf *read_buf; /* unbuffered: what the last pull returned, without a consumer's room */
     int pipe[2];          /* pooled pipe of a splice; -1: none */

@@ -374,9 +374,8 @@ open_out(struct origin *o)
     o->pump.run = pump_task;
     start_rate(o);
     if (!o->unbuffered) {
-        o->spool =
-            spool_new(x->mem, SPOOL_CONSUME, (uint64_t)c->buffers.number * c->buffers.size,
-                      c->max_temp_file_size, &c->temp_path);
+        o->spool = spool_new(x->mem, SPOOL_CONSUME, (uint64_t)c->buffers.number * c->buffers.size,
+                             c->max_temp_file_size, &c->temp_path);
         if (o->spool == NULL)
             return false;
         spool_on_space(o->spool, on_spool_space, o);
@@ -467,7 +466,7 @@ pass_head(struct origin *o)
     struct response *to = &o->r->res;
     const struct name_set *hidden = o->conf->hidden;
     bool taken[FIELD_COUNT] = { false };
-    bool nominated = fields_get(&from->fields, FIELD_CONNECTION) != NULL && from->status != 101;
+    bool nominates = from->status != 101 && connection_nominates(&from->fields);
     struct field *f;
 
     to->status = from->status;
@@ -489,8 +488,7 @@ pass_head(struct origin *o)
     for (uint32_t i = 0; (f = fields_each(&from->fields, &i)) != NULL;) {
         if (taken[f->id] || name_set_has(hidden, f))
             continue;
-        /* RFC 9110, 7.6.1: what Connection names belongs to the origin's connection */
-        if (nominated && fields_has_token(&from->fields, FIELD_CONNECTION, f->name))
+        if (nominates && fields_has_token(&from->fields, FIELD_CONNECTION, f->name))
             continue;
         fields_add(&to->fields, f->id, f->name, f->value);
     }

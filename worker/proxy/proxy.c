@@ -75,10 +75,6 @@ set_pass_const(struct conf_load *l, struct conf_node *n, struct proxy_conf *c,
     return true;
 }
 
-static bool
-proxy_set_pass(struct conf_load *l, const struct directive *d UNUSED, struct conf_node *n,
-               void *conf);
-
 /* What the origin's head says to us, and what belongs to its connection. */
 static const char *const hidden_names[] = {
     "Date",
@@ -138,14 +134,25 @@ proxy_open(struct origin *o)
     return true;
 }
 
+static void
+on_body(void *data)
+{
+    origin_run(data);
+}
+
 static struct source *
 proxy_body(struct origin *o)
 {
     struct proxy_exchange *p = proxy_of_origin(o);
+    struct source *body;
 
     if (p->conf->body.set)
         return body_mem(&o->r->x, p->set_body);
-    return o->streaming ? request_body_stream(o->r) : request_body_open(o->r, &o->r->x);
+    if (!o->streaming)
+        return request_body_open(o->r, &o->r->x);
+    body = request_body_stream(o->r);
+    request_body_on_more(o->r, on_body, o);
+    return body;
 }
 
 /* False: o->fault. */
@@ -210,8 +217,8 @@ static void
 fill_response(struct origin *o, const struct h1_response_head *head)
 {
     struct response *res = &o->res;
-    bool no_body = head->status == 204 || (proxy_of_origin(o)->h1.head_request &&
-                                           o->r->method != METHOD_HEAD);
+    bool no_body =
+        head->status == 204 || (proxy_of_origin(o)->h1.head_request && o->r->method != METHOD_HEAD);
 
     res->status = head->status;
     res->reason = head->reason;
@@ -257,8 +264,7 @@ proxy_recv_head(struct origin *o, struct response *res)
     struct proxy_exchange *p = proxy_of_origin(o);
     struct h1_response_head head;
     const char *why;
-    enum h1_recv got =
-        h1_client_recv_head(&p->h1, request_arena(o->r), &head, &res->fields, &why);
+    enum h1_recv got = h1_client_recv_head(&p->h1, request_arena(o->r), &head, &res->fields, &why);
 
     o->got_any |= h1_client_buffered(&p->h1) > 0 || got == H1_RECV_HEAD;
     switch (got) {
@@ -424,27 +430,32 @@ find_group(struct proxy_exchange *p, struct request *r)
 static bool
 make_method(struct proxy_exchange *p, struct request *r)
 {
+    enum method method = r->method;
+
     p->method = r->method_name;
-    p->origin.idempotent =
-        !(r->method & (METHOD_POST | METHOD_LOCK | METHOD_PATCH)) && r->method != METHOD_OTHER;
-    if (!p->conf->method.set)
-        return true;
-    p->method = template_expand(&r->x, &p->conf->method);
+    if (p->conf->method.set) {
+        p->method = template_expand(&r->x, &p->conf->method);
+        method = method_find(p->method);
+    }
+    p->origin.idempotent = !(method & (METHOD_POST | METHOD_LOCK | METHOD_PATCH)) &&
+                           method != METHOD_OTHER; /* RFC 9110, 9.2.2 */
     if (field_name_valid(p->method))
         return true;
     xlog(&r->x, LOG_LEVEL_ERROR, 0, "invalid method \"%.*s\" for upstream", LOG_STR(p->method));
     return false;
 }
 
-/* HTTP/1.0 has no chunks: a body of unknown length is collected for it. */
+/* HTTP/1.0 has no chunks: a body of unknown length is collected for it. So is one that is refused for its length. */
 static bool
 may_stream(const struct proxy_conf *c, const struct request *r)
 {
     enum body_state state = request_body_state(r);
+    int64_t length = request_body_length(r);
+    uint64_t max = HTTP_CONF(r)->client_max_body_size;
 
     if (c->origin.request_buffering || (state != BODY_NONE && state != BODY_AWAITED))
         return false;
-    return c->http_version != HTTP_10 || request_body_length(r) >= 0;
+    return length < 0 ? c->http_version != HTTP_10 : max == 0 || (uint64_t)length <= max;
 }
 
 /* Sets origin.body_length and origin.streaming. NEXT, or WAIT for the body, or an error's result. */
@@ -466,15 +477,11 @@ take_body(struct proxy_exchange *p, struct request *r)
         return PHASE_NEXT;
     }
     result = request_body_collect(r);
-    if (request_body_state(r) == BODY_COMPLETE)
-        o->body_length = (int64_t)request_body_received(r);
+    if (result == PHASE_NEXT && request_body_state(r) == BODY_COMPLETE) {
+        o->body = request_body_open(r, &r->x); /* NULL: it went to another origin as it came */
+        o->body_length = o->body != NULL ? (int64_t)request_body_received(r) : 0;
+    }
     return result;
-}
-
-static void
-on_body(void *data)
-{
-    origin_run(data);
 }
 
 static enum phase_result
@@ -491,16 +498,18 @@ proxy_content(struct exchange *x)
 
     p->conf = scope_conf(x->scope, &proxy_module);
     p->origin.r = r;
-    result = find_group(p, r);
-    if (result == PHASE_NEXT)
+    if (!p->body_ready) {
         result = take_body(p, r);
+        if (result != PHASE_NEXT)
+            return result;
+        p->body_ready = true;
+    }
+    result = find_group(p, r);
     if (result != PHASE_NEXT)
         return result;
     if (!make_method(p, r))
         return phase_respond(x, 500);
     origin_begin(&p->origin, r, p->group, &p->conf->origin, &proxy_driver);
-    if (p->origin.streaming)
-        request_body_on_more(r, on_body, &p->origin);
     return origin_answer(&p->origin);
 }
 

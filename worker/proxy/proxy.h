@@ -38,7 +38,8 @@ struct proxy_conf {
     struct vec fields; /* of struct proxy_field: proxy_set_header */
     struct template body, method;
     uint32_t http_version; /* enum http_version */
-    struct vec redirects;  /* of struct proxy_rule */
+    struct vec redirects;  /* of struct proxy_rule, as written */
+    struct vec rules;      /* derived: those that hold here */
     bool redirect_off;
     struct vec cookie_domains, cookie_paths; /* of struct proxy_rule */
 
@@ -57,13 +58,16 @@ struct proxy_exchange {
     struct upstream_group *group;
     struct proxy_url url;
     struct str method, set_body;
+    bool body_ready;      /* of the request: collected, or may be streamed */
     bool sent_upgrade;    /* the request asks for another protocol */
     struct relay *tunnel; /* NULL: none, or over */
 
     struct resolver_query *query; /* the name of a URL with variables */
     struct abort_hook on_abort;   /* of the query */
-    bool resolved;                /* an answer has come: group, or */
-    int resolve_status;           /* what to answer without one */
+    bool resolved;                /* an answer has come: */
+    struct addr *addrs;
+    uint32_t n_addrs;
+    int resolve_status; /* what to answer without any */
 };
 
 extern struct module proxy_module;

@@ -276,21 +276,6 @@ add_framing(const struct proxy_exchange *p, struct text *t)
     }
 }
 
-/* Whether Connection names further fields that belong to the client's connection. */
-static bool
-connection_nominates(const struct fields *fields)
-{
-    static const char *const plain[] = { "keep-alive", "close", "upgrade" };
-    const struct field *f = fields_get(fields, FIELD_CONNECTION);
-    bool is_plain = f == NULL;
-
-    if (f != NULL && fields_more(fields, f) != NULL)
-        return true;
-    for (size_t i = 0; f != NULL && i < ARRAY_LEN(plain); i++)
-        is_plain |= str_eq_nocase(f->value, str_c(plain[i]));
-    return !is_plain;
-}
-
 static void
 add_client_fields(const struct proxy_exchange *p, struct text *t)
 {

@@ -20,7 +20,7 @@ struct dynamic_group {
     bool listed;      /* in the table and in recent */
 };
 
-static struct hash by_name;                         /* -> struct dynamic_group */
+static struct hash by_name;                    /* -> struct dynamic_group */
 static struct list recent = LIST_INIT(recent); /* asked for last first */
 
 static void

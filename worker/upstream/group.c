@@ -326,8 +326,8 @@ upstream_of_url(struct conf_load *l, const struct conf_node *n, int arg, struct 
     if (names_group_with_port(host)) {
         size_t colon = str_rfind(host, ':');
 
-        conf_fail(l, n, arg, "upstream \"%.*s\" may not have port %.*s",
-                  STR(str_upto(host, colon)), STR(str_from(host, colon + 1)));
+        conf_fail(l, n, arg, "upstream \"%.*s\" may not have port %.*s", STR(str_upto(host, colon)),
+                  STR(str_from(host, colon + 1)));
         return NULL;
     }
     key = arena_fmt(conf_arena(l), "%.*s\t%u", STR(host), port);

@@ -57,9 +57,9 @@ struct fields; /* worker/http/fields.h */
 struct origin; /* worker/proxy/origin.h */
 /* What $upstream_* and the error log tell of an exchange; survives internal redirects. */
 struct upstream_history {
-    struct vec attempts;                   /* of struct upstream_attempt */
-    bool jumped;                           /* the next attempt follows an internal redirect */
-    struct origin *origin;                 /* at work now; NULL: none */
+    struct vec attempts;                    /* of struct upstream_attempt */
+    bool jumped;                            /* the next attempt follows an internal redirect */
+    struct origin *origin;                  /* at work now; NULL: none */
     const struct fields *fields, *trailers; /* of the last response head; NULL: none came */
 };
 /* Made at the first call. NULL: memory is out. */
@@ -77,10 +77,11 @@ struct upstream_try {
     uint64_t started_ms;
     uint64_t tried_small; /* bits of peers tried; more than 64: */
     uint64_t *tried;
-    bool busy;               /* the current peer is counted as ours */
-    const void *pool_key;    /* `keepalive ... local`: a pooled connection serves one key only */
-    const struct addr *from; /* the source address asked for, and so that of a pooled one; NULL: any */
-    void *balancer_data;     /* of the method, per exchange */
+    bool busy;            /* the current peer is counted as ours */
+    const void *pool_key; /* `keepalive ... local`: a pooled connection serves one key only */
+    const struct addr
+        *from;           /* the source address asked for, and so that of a pooled one; NULL: any */
+    void *balancer_data; /* of the method, per exchange */
 };
 
 enum upstream_picked {
