@@ -302,6 +302,12 @@ close_silently(struct request *r, int status)
     return PHASE_DONE;
 }
 
+bool
+error_page_matches(struct request *r, int status)
+{
+    return rule_find(r, status) != NULL;
+}
+
 enum phase_result
 error_page_respond(struct exchange *x, int status)
 {
