@@ -3,7 +3,7 @@
 #
 #   make                      build/weir, configured on the first call (./configure --help has the options)
 #   make run [PORT=8080]      the demo in the foreground
-#   make test [T="t/http t/unit/common/base"] [SANITIZE=address,undefined]
+#   make test [T="t/http t/unit/common/base"] [SANITIZE=address,undefined] [VALGRIND=1]
 #   make V=1                  with the commands
 #   make BUILD=build/clang CC=clang        a second build beside the first
 
@@ -27,7 +27,7 @@ FRESH := run test lint bench fuzz
 all:
 
 DEPS_run   := build
-DEPS_test  := build test
+DEPS_test  := build test $(if $(VALGRIND),valgrind)
 DEPS_lint  := build lint
 DEPS_bench := build bench
 DEPS_fuzz  := build fuzz
@@ -53,6 +53,8 @@ COMPILE = $(CC) -std=gnu11 -D_GNU_SOURCE $(CFLAGS) -pthread -I$(BUILD) -I. -MMD 
 LINK    = $(CC) $(CFLAGS) -pthread $(LDFLAGS) $(CFLAGS_USER) $(LDFLAGS_USER)
 
 SRC  := $(shell find $(wildcard common master worker) -name '*.c')
+# A file that has gone must leave the library too.
+$(shell mkdir -p $(BUILD); echo $(SRC) | cmp -s - $(BUILD)/sources || echo $(SRC) >$(BUILD)/sources)
 OBJ  := $(SRC:%.c=$(BUILD)/%.o)
 UNIT := $(patsubst %.c,$(BUILD)/%,$(shell find t/unit -name '*.c'))
 FUZZ := $(patsubst %.c,$(BUILD)/%,$(wildcard t/fuzz/*.c))
@@ -66,10 +68,10 @@ $(BUILD)/%.o: %.c $(BUILD)/config.mk
 	$(SAY) CC $<
 	$(Q)$(COMPILE) -c -o $@ $<
 
-$(BUILD)/libweir.a: $(filter-out $(BUILD)/master/main.o,$(OBJ))
+$(BUILD)/libweir.a: $(filter-out $(BUILD)/master/main.o,$(OBJ)) $(BUILD)/sources
 	@rm -f $@
 	$(SAY) AR $@
-	$(Q)$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $(filter %.o,$^)
 
 $(BUILD)/weir: $(BUILD)/master/main.o $(BUILD)/libweir.a
 	$(SAY) LD $@
@@ -97,7 +99,7 @@ T_UNIT = $(filter $(foreach t,$(patsubst t,t/,$(T:%/=%)),$(BUILD)/$(t:.c=)%),$(U
 T_E2E  = $(filter $(foreach t,$(patsubst t,t/,$(T:%/=%)),$(t)%),$(sort $(wildcard t/*/*.t)))
 
 do-test: $(T_UNIT) $(if $(T_E2E),$(BUILD)/weirctl)
-	@WEIR=$(CURDIR)/$(BUILD)/weir WEIR_SANITIZE=$(SANITIZE) t/lib/prove $(PROVE) $(T_UNIT) $(T_E2E)
+	@WEIR=$(CURDIR)/$(BUILD)/weir WEIR_SANITIZE=$(SANITIZE) VALGRIND=$(VALGRIND) t/lib/prove $(PROVE) $(T_UNIT) $(T_E2E)
 
 do-lint: $(BUILD)/weirctl
 	@t/lint/format && t/lint/layers && t/lint/tables $(BUILD)/weir

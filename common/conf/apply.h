@@ -43,8 +43,8 @@ void apply_finish(struct conf_load *l);
 
 /* Says that no row has this name, and which may be meant. */
 void hint_unknown(struct conf_load *l, const struct conf_node *n, const struct scope *s);
-/* After the message that a directive is not allowed here: where it is. */
-void hint_contexts(struct conf_load *l, const struct row *r);
+/* After the message that a directive is not allowed in the scope: where it is, and whether a '}' may be missing. */
+void hint_contexts(struct conf_load *l, const struct row *r, const struct scope *s);
 /* After a message about a directive that spans lines: where a ';' may be missing. */
 void hint_semicolon(struct conf_load *l, const struct conf_node *n);
 
@@ -55,6 +55,6 @@ struct scope *scope_new(struct conf_load *l, enum scope_kind kind, struct scope 
 /* Fills conf: what it inherits, and the structs of the modules for which it is the outermost scope. */
 bool scope_enter(struct conf_load *l, struct scope *s);
 /* Whether the module's struct of the scope is another one than the parent's. */
-bool scope_owns(const struct scope *s, const struct module *m);
+bool scope_owns(const struct conf_load *l, const struct scope *s, const struct module *m);
 
 #endif

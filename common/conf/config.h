@@ -81,7 +81,7 @@ struct config {
     struct str conf_path;   /* the main file, absolute */
     struct str error_log;   /* of -e; empty: not given */
     struct vec files;       /* of struct conf_file */
-    struct conf_node *tree; /* the whole text */
+    struct conf_node *tree; /* the whole text; NULL after the load */
     struct scope *root;     /* SCOPE_MAIN */
     struct vec scopes;      /* of struct scope *, parents first */
     struct core_settings core;
@@ -131,6 +131,8 @@ struct log_file *config_log_file(struct conf_load *l, struct str path);
 struct zone_spec *config_zone(struct conf_load *l, const struct conf_node *n, struct str name,
                               uint64_t size, const struct zone_ops *ops);
 struct str config_pos_file(const struct config *c, struct conf_pos pos);
+/* The source line and a caret under the place, as messages of loading have them; nothing when there is no line. */
+void config_show_source(const struct config *c, struct conf_pos pos, struct text *t);
 
 /* `-T`: each file once as `# configuration file PATH:` and its text. */
 void config_dump(const struct config *c, struct text *t);

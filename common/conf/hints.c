@@ -26,16 +26,23 @@ hint_belongs(struct conf_load *l, const char *fmt, const struct row *r)
 }
 
 void
-hint_contexts(struct conf_load *l, const struct row *r)
+hint_contexts(struct conf_load *l, const struct row *r, const struct scope *s)
 {
+    uint32_t contexts = all_contexts(r);
+    struct str place;
+
     hint_belongs(l, "\"%s\" belongs in %.*s", r);
+    if (s->parent == NULL || !(contexts & 1u << s->parent->kind))
+        return;
+    place = message_place(l, s->pos);
+    conf_hint(l, "a \"}\" may be missing for the block of %.*s", STR(place));
 }
 
 /* The row with the nearest name; of equally near ones, one that may stand in the scope. */
 static const struct row *
 nearest(struct conf_load *l, struct str name, enum scope_kind kind)
 {
-    unsigned limit = name.len < 4 ? 1 : name.len < 8 ? 2 : 3, best_score = UINT32_MAX;
+    unsigned limit = name.len < 6 ? 1 : name.len < 9 ? 2 : 3, best_score = UINT32_MAX;
     const struct row *best = NULL;
 
     for (uint32_t i = 0; i < l->rows->n; i++) {
@@ -61,6 +68,10 @@ hint_unknown(struct conf_load *l, const struct conf_node *n, const struct scope 
     conf_fail(l, n, 0, "unknown directive \"%.*s\"", STR(name));
     if (module != NULL) {
         conf_hint(l, "it belongs to %s, which is not part of this build", module);
+        return;
+    }
+    if (str_find(name, '}') < name.len) {
+        conf_hint(l, "a regular expression with braces needs quotes around it");
         return;
     }
     r = nearest(l, name, s->kind);

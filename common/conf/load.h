@@ -34,6 +34,7 @@ struct conf_load {
     struct config *config;
     const struct conf_options *options;
     struct arena scratch; /* ends with the load */
+    struct arena nodes;   /* the tree; the same */
 
     struct arena *message_arena; /* the caller's */
     struct vec *messages;
@@ -48,8 +49,9 @@ struct conf_load {
     uint64_t bytes;
 
     struct row_table *rows; /* apply.c */
-    struct vec pending;     /* of struct load_pending: a stack */
-    struct scope *scope;    /* conf_scope() */
+    void *absent; /* zeros: the struct of a module further out than any of its rows may stand */
+    struct vec pending;  /* of struct load_pending: a stack */
+    struct scope *scope; /* conf_scope() */
 
     struct hash logs, zones; /* by path, by name */
 };
@@ -63,7 +65,7 @@ bool message_add(struct conf_load *l, enum log_level level, struct conf_pos pos,
 bool message_no_memory(struct conf_load *l);
 /* Puts the messages in the order of the text. */
 void message_sort(struct conf_load *l);
-/* "FILE:LINE" or "the command line", for hints. */
+/* "FILE:LINE", "the command line" or "the defaults", for hints. */
 struct str message_place(struct conf_load *l, struct conf_pos pos);
 static inline bool
 load_gave_up(const struct conf_load *l)

@@ -15,10 +15,10 @@ enum {
     EXCERPT_BEFORE = 70, /* of them before the caret, when the line is longer */
 };
 
-static struct conf_file *
-file_at(struct conf_load *l, uint32_t i)
+static const struct conf_file *
+file_at(const struct config *c, uint32_t i)
 {
-    return i < l->config->files.len ? VEC_AT(&l->config->files, struct conf_file, i) : NULL;
+    return i < c->files.len ? VEC_AT(&c->files, struct conf_file, i) : NULL;
 }
 
 static bool
@@ -70,9 +70,9 @@ is_continuation(char c)
 
 /* The line of the text that holds `pos`, and where in it the place is. False: there is nothing to show. */
 static bool
-find_line(struct conf_load *l, struct conf_pos pos, struct str *line, size_t *at)
+find_line(const struct config *c, struct conf_pos pos, struct str *line, size_t *at)
 {
-    struct conf_file *f = file_at(l, pos.file);
+    const struct conf_file *f = file_at(c, pos.file);
     struct str rest;
 
     if (f == NULL || pos_is_none(pos) || pos.column == 0)
@@ -91,14 +91,14 @@ find_line(struct conf_load *l, struct conf_pos pos, struct str *line, size_t *at
 }
 
 /* Two lines: `    12 |     proxy_passs http://x;` and the caret under the place. */
-static void
-add_excerpt(struct conf_load *l, struct text *t, struct conf_pos pos)
+void
+config_show_source(const struct config *c, struct conf_pos pos, struct text *t)
 {
     struct str line;
     size_t at, start = 0, end;
     int margin;
 
-    if (!find_line(l, pos, &line, &at))
+    if (!find_line(c, pos, &line, &at))
         return;
     if (line.len > EXCERPT_MAX && at > EXCERPT_BEFORE)
         start = at - EXCERPT_BEFORE;
@@ -127,7 +127,7 @@ add_excerpt(struct conf_load *l, struct text *t, struct conf_pos pos)
 static void
 add_place(struct conf_load *l, struct text *t, struct conf_pos pos)
 {
-    struct conf_file *f = file_at(l, pos.file);
+    const struct conf_file *f = file_at(l->config, pos.file);
 
     if (pos_is_none(pos) || f == NULL)
         return;
@@ -140,7 +140,7 @@ add_place(struct conf_load *l, struct text *t, struct conf_pos pos)
 struct str
 message_place(struct conf_load *l, struct conf_pos pos)
 {
-    struct conf_file *f = file_at(l, pos.file);
+    const struct conf_file *f = file_at(l->config, pos.file);
 
     if (pos_is_none(pos) || f == NULL)
         return S("the defaults");
@@ -175,6 +175,27 @@ was_said(struct conf_load *l, struct conf_pos pos, struct str line)
     return false;
 }
 
+/*
+ * What no directive is to blame for, such as a section that is missing, is said of the main file's end: every error has
+ * a file and a line.
+ */
+static struct conf_pos
+place_of_nothing(struct conf_load *l)
+{
+    struct conf_pos pos = { 0, 0, 0 };
+
+    for (uint32_t i = 0; i < l->config->files.len; i++) {
+        struct str text = VEC_AT(&l->config->files, struct conf_file, i)->text;
+
+        if (!str_eq(config_pos_file(l->config, (struct conf_pos){ i, 1, 1 }), l->config->conf_path))
+            continue;
+        pos = (struct conf_pos){ i, 1, 0 };
+        for (size_t at = 0; at + 1 < text.len; at++)
+            pos.line += text.ptr[at] == '\n';
+    }
+    return pos;
+}
+
 bool
 message_add(struct conf_load *l, enum log_level level, struct conf_pos pos, const char *fmt,
             va_list args)
@@ -188,6 +209,8 @@ message_add(struct conf_load *l, enum log_level level, struct conf_pos pos, cons
         return false;
     if (!is_error && ++l->warnings > LOAD_WARNINGS_MAX)
         return false;
+    if (is_error && pos_is_none(pos))
+        pos = place_of_nothing(l);
     text_init(&line, l->message_arena);
     add_formatted(&line, fmt, args);
     add_place(l, &line, pos);
@@ -196,7 +219,7 @@ message_add(struct conf_load *l, enum log_level level, struct conf_pos pos, cons
     if (was_said(l, pos, text_str(&line)))
         return false;
     text_init(&details, l->message_arena);
-    add_excerpt(l, &details, pos);
+    config_show_source(l->config, pos, &details);
     m = vec_push(l->messages);
     if (m == NULL || details.failed)
         return message_no_memory(l);

@@ -78,7 +78,7 @@ fail_value(struct conf_load *l, const struct directive *d, const struct conf_nod
 static const char size_help[] =
     "a size is a number of bytes, or of \"k\", \"m\" or \"g\" as in 16k";
 static const char time_help[] =
-    "a time is a number of seconds, or has units as in 500ms, 90s, 1h 30m, 7d";
+    "a time is a number of seconds, or has units as in 500ms, 90s, 1h30m, 7d";
 
 bool
 conf_set_size(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/base/str.h"
+#include "common/base/vec.h"
 #include "common/event/loop.h"
 #include "common/sys/fd.h"
 
@@ -43,7 +44,10 @@ struct msg_reopen {
     uint32_t count;
 };
 
-enum { CHANNEL_TEXT_MAX = 60000 };
+enum {
+    CHANNEL_TEXT_MAX = 60000,
+    CHANNEL_UNSENT_MAX = 4096, /* messages that wait for a peer that does not read */
+};
 
 /* One received message; pointers borrowed until the callback returns. */
 struct channel_message {
@@ -54,20 +58,27 @@ struct channel_message {
     size_t n_fds;
 };
 
+struct channel_unsent;
 struct channel {
     struct watch watch;
-    int fd;
-    /* NULL message: the other end is gone. */
+    int fd; /* -1: closed */
+    /* NULL message: the other end is gone. May close the channel; its memory has to stay until the turn's end. */
     void (*on_message)(struct channel *c, const struct channel_message *m);
-    struct vec *unsent; /* messages that did not fit the socket's buffer, in order */
+    struct vec
+        unsent; /* of struct channel_unsent *: messages that did not fit the socket's buffer, in order */
+    struct task again; /* more to read than is read at once */
+    bool gone;         /* on_message was told so */
     void *owner;
 };
 
 const char *channel_message_name(enum message type);
-/* Watches fd (taken) in the loop. */
+/* Watches fd (taken when true) in the loop. `owner` is kept, the rest of *c is set. */
 bool channel_open(struct channel *c, int fd,
                   void (*on_message)(struct channel *, const struct channel_message *));
-/* False: the peer is gone. A full buffer is not an error: it is sent from the loop, descriptors included (dup'ed). */
+/*
+ * False: the peer is gone, or so far behind that nothing more is kept for it. A full buffer is not an error: the message
+ * is sent from the loop, descriptors included (dup'ed). `fds` stay the caller's.
+ */
 bool channel_send(struct channel *c, enum message type, const void *payload, size_t size,
                   struct str text, const int *fds, size_t n_fds);
 #define CHANNEL_SEND(c, type, payload) \

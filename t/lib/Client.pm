@@ -13,7 +13,7 @@ use v5.36;
 use Socket qw(:DEFAULT IPPROTO_TCP TCP_NODELAY inet_pton);
 use Time::HiRes qw(time);
 
-our $patience = $ENV{WEIR_SANITIZE} ? 30 : 10;    # seconds that any one wait may take
+our $patience = $ENV{WEIR_SANITIZE} || $ENV{WEIR_VALGRIND} ? 30 : 10;    # seconds that any one wait may take
 
 # Connects to a port of 127.0.0.1, [address, port], or the path of a unix socket. undef when that is refused.
 sub new ($class, $to, %option) {

@@ -2,6 +2,9 @@
 # Nginx.pm - the installed nginx behind the interface of Weir.pm, to compare the two with the same texts.
 #
 #     my ($weir, $nginx) = Nginx->beside(location => '...');    # skips the test when there is no nginx
+#     Nginx::same($weir, $nginx, 'a file', 'GET', '/a.txt');    # one test: both answer alike
+#
+# What may differ is taken out before the comparison: ports, directories, dates, names and versions of the servers.
 
 package Nginx;
 use v5.36;
@@ -19,7 +22,51 @@ sub binary ($class) {
 
 sub beside ($class, %option) {
     $class->binary // Weir::skip_all('no nginx to compare with');
-    return (Weir->new(%option), $class->new(%option));
+    my @both = (Weir->new(%option, start => 0), $class->new(%option, start => 0));
+    # ETag and Last-Modified come from the times of files.
+    for my $server (@both) {
+        utime 1700000000, 1700000000, map { "$server->{dir}/$_" } keys %{ $option{files} // {} };
+        $server->start;
+    }
+    return @both;
+}
+
+# An answer as text, without what is a server's own.
+sub plain ($server, $answer) {
+    return 'no answer' unless defined $answer;
+    my @fields = sort map { "$_->[0]: $_->[1]" } grep { $_->[0] !~ /^(?:Date|Server)$/ } @{ $answer->fields };
+    my $text   = join "\n", 'HTTP/' . $answer->version . ' ' . $answer->status . ' ' . $answer->reason, @fields, '',
+      $answer->body, $answer->complete ? () : '(cut)';
+    $text =~ s/\Q$server->{dir}\E/DIR/g;
+    for my $n (0 .. $#{ $server->{ports} }) {
+        my $port = $server->{ports}[$n] // next;
+        $text =~ s/\b$port\b/PORT$n/g;
+    }
+    $text =~ s{\b(?:nginx|weir)(?:/[\d.]+)?(?=</center>)}{SERVER}g;
+    $text =~ s{boundary=\d+|^--\d+}{BOUNDARY}mg;
+    $text =~ s{^(Expires): .*GMT}{$1: DATE}mg;
+    return $text;
+}
+
+# The same request to both; options as for `request`. `raw` sends these bytes instead.
+sub same ($weir, $nginx, $what, $method, $target, %option) {
+    my @texts;
+    for my $server ($weir, $nginx) {
+        my $answer = do {
+            my $client = $server->client($option{port} // 0);
+            if (defined $option{raw}) {
+                $client->write($server->expand($option{raw}));
+            }
+            else {
+                $client->send_request($method, $target, %option, close => !$option{keep});
+            }
+            $client->answer;
+        };
+        push @texts, plain($server, $answer);
+    }
+    my $same = $texts[0] eq $texts[1];
+    Test::More::ok($same, $what) or Test::More::diag("weir:\n$texts[0]\nnginx:\n$texts[1]");
+    return $same;
 }
 
 1;

@@ -2,7 +2,8 @@
 # Origin.pm - a fake origin server in a process of its own: answers as scripted, remembers what it was asked.
 #
 #     my $origin = Origin->new('/a' => { body => 'one', fields => ['X-Y: z'] }, '*' => { status => 404 });
-#     proxy_pass $origin->{url};  $origin->{address} is "127.0.0.1:PORT" (or "unix:/path" with unix => 1 before the paths)
+#     proxy_pass $origin->{url};  $origin->{address} is "127.0.0.1:PORT" (or "unix:/path" with unix => 1 before the paths;
+#     host => '127.0.0.2', port => n, backlog => n and accept => 0 can stand there too)
 #
 # Keys of an answer:
 #   status, reason, version, body, fields (lines or a hash); a key with an underscore such as cache_control is a field
@@ -34,7 +35,7 @@ my @origins;
 
 sub new ($class, @script) {
     my %option;
-    while (@script && $script[0] =~ /^(unix|port|backlog|accept)$/) {
+    while (@script && $script[0] =~ /^(unix|host|port|backlog|accept)$/) {
         my ($name, $value) = splice @script, 0, 2;
         $option{$name} = $value;
     }
@@ -52,8 +53,9 @@ sub new ($class, @script) {
         my $port = $self->{port} = $option{port} // Port::claim();
         socket($listener, AF_INET, SOCK_STREAM, 0) or die "socket: $!";
         setsockopt($listener, SOL_SOCKET, SO_REUSEADDR, 1);
-        bind($listener, pack_sockaddr_in($port, INADDR_LOOPBACK)) or die "bind: $!";
-        @$self{qw(address url)} = ("127.0.0.1:$port", "http://127.0.0.1:$port");
+        my $host = $option{host} // '127.0.0.1';
+        bind($listener, pack_sockaddr_in($port, inet_aton($host))) or die "bind: $!";
+        @$self{qw(address url)} = ("$host:$port", "http://$host:$port");
     }
     listen($listener, $option{backlog} // 1024) or die "listen: $!";
     socketpair($self->{control}, my $control, AF_UNIX, SOCK_STREAM, 0) or die "socketpair: $!";

@@ -89,7 +89,7 @@ END {
         if ($status == 0 && !$is_done && Test::More->builder->current_test) {
             eval { done_testing(); 1 } or $status = 255;
         }
-        $_->abandon for @daemons;
+        $_->abandon($status) for @daemons;
         Origin->stop_all;
         $? = $status;
     }
@@ -126,6 +126,7 @@ sub conf_text ($class, %option) {
         return join "\n", grep { my ($word) = /^\s*(\w+)/; $text !~ /^\s*$word\s/m } @lines;
     };
     my $workers = $option{workers} // 1;
+    $main = "master_process off;\n$main" if $ENV{WEIR_VALGRIND} && $main !~ /master_process/;
     my $main_lines =
       $unless->($main, "worker_processes $workers;", 'pid %dir%/weir.pid;', 'error_log %dir%/error.log info;');
     my $http_lines = $unless->(
@@ -214,7 +215,9 @@ sub command ($self) {
     my @globals;
     push @globals, 'daemon off;' unless $self->{daemon};
     push @globals, "pid $self->{pid_file};" unless $self->{own_pid};
-    return ($self->binary, '-p', "$self->{dir}/", '-c', $self->conf, '-e', "$self->{dir}/error.log",
+    my @valgrind = split / /, $ENV{WEIR_VALGRIND} // '';
+    push @valgrind, "--log-file=$self->{dir}/sanitizer.%p" if @valgrind;
+    return (@valgrind, $self->binary, '-p', "$self->{dir}/", '-c', $self->conf, '-e', "$self->{dir}/error.log",
         @globals ? ('-g', "@globals") : (), @{ $self->{args} });
 }
 
@@ -277,9 +280,7 @@ sub run_weir ($self, @options) { $self->run($self->command, @options) }
 
 # weirctl with this daemon's configuration: exit status and output.
 sub ctl ($self, @words) {
-    my @command = $self->command;
-    splice @command, 1, 0, 'ctl';
-    return $self->run(@command, @words);
+    return $self->run($self->command, 'ctl', @words);
 }
 
 sub signal ($self, $signal, $pid = $self->{pid}) { kill $signal, $pid }
@@ -375,7 +376,7 @@ sub bad_lines ($self) {
     my @bad = grep { /\[(?:crit|alert|emerg)\]/ } split /\n/, $self->error_log;
     for my $file ("$self->{dir}/stderr", "$self->{dir}/run.out", glob "$self->{dir}/sanitizer*") {
         my @lines = split /\n/, $self->read_file($file);
-        push @bad, @lines if grep { /(?:Address|Leak|Thread|Memory)Sanitizer|runtime error:|^panic/ } @lines;
+        push @bad, @lines if grep { /(?:Address|Leak|Thread|Memory)Sanitizer|runtime error:|^==\d+==|^panic/ } @lines;
     }
     for my $pattern (@{ $self->{allow} }) {
         @bad = grep { !/$pattern/ } @bad;
@@ -383,11 +384,11 @@ sub bad_lines ($self) {
     return @bad;
 }
 
-# The test has died: end everything without a word, show the log.
-sub abandon ($self) {
+# The script ends without `finish`: end everything without a word; show the log when it has died.
+sub abandon ($self, $failed) {
     return if $self->{finished}++;
     my @tail = split /\n/, $self->error_log;
-    Test::More::diag($_) for @tail > 20 ? @tail[ -20 .. -1 ] : @tail;
+    Test::More::diag($_) for !$failed ? () : @tail > 20 ? @tail[ -20 .. -1 ] : @tail;
     kill 'KILL', $self->processes, $self->{pid} // ();
     $self->_remove;
 }

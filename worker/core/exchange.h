@@ -28,14 +28,24 @@ struct sink_ops {
     void (*head)(struct exchange
                      *x); /* the head is final: the body may be pulled. Once, by response_start */
     void (*ready)(struct exchange *x); /* from the ready list: pull if you can */
-    void (*ended)(struct exchange *x); /* after the log phase; x is gone when this returns */
+    /* After the log phase; the last use of x by its sink: its memory goes when this returns. `ready`, `inform` and
+     * `ended` may be NULL. */
+    void (*ended)(struct exchange *x);
+};
+
+/* Who waits for something on behalf of an exchange (a timer, a query, a connection) and has to stop when it is aborted.
+ * Embedded in the waiter; zeroed before first use. */
+struct abort_hook {
+    struct list node;
+    void (*run)(struct abort_hook *h, struct exchange *x);
 };
 
 /* What differs between an HTTP request and an L4 session, so that core/ needs neither. */
 struct exchange_kind {
     /* Behind phase_respond: error_page and the built-in pages; l4: end. */
     enum phase_result (*respond)(struct exchange *x, int status);
-    void (*stop)(struct exchange *x, enum stop why); /* stops the response's source, or the relay */
+    /* Stops the response's source, or the relay. Called once: at exchange_finish (STOP_DONE) or exchange_abort. */
+    void (*stop)(struct exchange *x, enum stop why);
     void (*log)(struct exchange *x); /* the log phase, once, when the exchange is over */
     void (*describe)(const struct log_context *ctx,
                      struct text *t); /* CONTAINER_OF(ctx, struct exchange, log_ctx) */
@@ -67,15 +77,18 @@ struct exchange {
     struct xmem *mem; /* shared by the tree when attached */
     void **state;     /* by module index; made on first use */
     struct log_context log_ctx;
-    struct task task;    /* on the ready list */
-    uint32_t pending;    /* callbacks that still will come */
-    uint32_t generation; /* of a handle: see exchange_handle */
-    const char *doing;   /* for the error log: "reading response header from upstream"; or NULL */
+    struct task task; /* on the ready list */
+    uint32_t pending; /* callbacks that still will come */
+    uint32_t
+        generation; /* differs between exchanges: tells a reused piece of memory from its former use */
+    const char *doing; /* for the error log: "reading response header from upstream"; or NULL */
     uint8_t jumps, depth;
     bool detached, responding /* head was called */, given /* response is over */, dead;
     bool waited_for; /* its parent's join waits for its bytes now */
     bool in_engine;  /* phase_run is on the stack */
     bool resume;     /* phase_resume was called */
+    bool stopped;    /* kind->stop was called */
+    struct list abort_hooks;
     void (*done)(struct exchange *x,
                  void *data); /* of a child: its maker's callback, from the ready list */
     void *done_data;
@@ -97,6 +110,14 @@ void exchange_release(struct exchange *x, const char *who);
 void exchange_finish(struct exchange *x);
 /* Ends it and its attached children without more output: leaves first, each source stopped once. */
 void exchange_abort(struct exchange *x, enum stop why);
+/* `h->run` is called once when x is aborted, before its source is stopped: cancel what is under way, release the hold.
+ * Ends with exchange_off_abort, or with x. */
+void exchange_on_abort(struct exchange *x, struct abort_hook *h);
+static inline void
+exchange_off_abort(struct abort_hook *h)
+{
+    list_del(&h->node);
+}
 /* Lets another sink have the rest (drain: a client that left a cache fill). */
 void exchange_set_sink(struct exchange *x, const struct sink_ops *sink, void *data);
 /* The module's state of this exchange: zeroed `size` bytes, made at the first call; NULL: memory (or size 0: none). */
@@ -112,5 +133,7 @@ void exchange_keep_state(struct exchange *x, const struct module *m);
             log_write(xlog_log, level, err, &(x)->log_ctx, __VA_ARGS__); \
     } while (0)
 struct log *exchange_log(const struct exchange *x);
+/* Exchanges that have not ended: a draining worker waits for them. */
+unsigned exchange_count(void);
 
 #endif

@@ -82,12 +82,12 @@ struct phase_pos {
 /* Makes the handler lists of a scope (after finish of all scopes, parents first); shared with the parent when equal. */
 bool phase_prepare(struct conf_load *l, struct scope *s);
 /* The content handler of a scope (proxy_pass ...) replaces the list of content handlers; `satisfy any` per scope. Set
- * by http_core's loaded function from its own settings, before phase_prepare. */
+ * by http_core's loaded function from its own settings, before phase_prepare. False: memory. */
 struct phase_settings {
     phase_fn content; /* NULL: the list */
     bool satisfy_any;
 };
-void phase_set(struct scope *s, const struct phase_settings *settings);
+bool phase_set(struct conf_load *l, struct scope *s, const struct phase_settings *settings);
 
 /* Runs from the cursor until WAIT or DONE. Called from the ready list (exchange_ready) and by request_start. */
 void phase_run(struct exchange *x);

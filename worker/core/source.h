@@ -8,6 +8,8 @@
 #ifndef WEIR_CORE_SOURCE_H
 #define WEIR_CORE_SOURCE_H
 
+#include "build/config.h"
+
 #include "common/base/str.h"
 
 struct exchange;

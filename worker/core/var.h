@@ -57,8 +57,11 @@ struct var_value var_get(struct exchange *x, uint32_t index);
 void var_set(struct exchange *x, uint32_t index, struct str value);
 /* By name at run time (SSI, tests): not found when the configuration knows no such variable. */
 struct var_value var_get_named(struct exchange *x, struct str name);
-/* Forgets volatile values: at the start of a template. */
+/* Forgets volatile values. A template does so by itself at its start. */
 void var_new_round(struct exchange *x);
+/* Around the expansion of a template: between them a volatile variable is computed once. Nests. */
+void var_template_begin(struct exchange *x);
+void var_template_end(struct exchange *x);
 /* Helper for getters: found, text. */
 static inline void
 var_found(struct var_value *v, struct str text)

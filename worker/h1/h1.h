@@ -39,12 +39,17 @@ struct h1_response_head {
     bool keepalive;
 };
 /*
- * Parses a complete head. NULL: good, slices of `head` in *out and *fields. Else what is wrong (constant text for the log;
- * *status: 400, 414, 501, 505). Refuses what DESIGN 'Requests are checked' names: two lengths, length with chunked, odd
+ * Parses a complete head. NULL: good, slices of `head` in *out and *fields. Else what is wrong (constant text for
+ * the log, to follow "client sent" or "upstream sent"; *status: 400, 500, 501, 505). Refuses what DESIGN 'Requests are checked' names: two lengths, length with chunked, odd
  * transfer codings, bare CR, NUL, space before the colon, folding, control bytes.
  */
 const char *h1_parse_request(struct str head, const struct h1_limits *limits,
                              struct h1_request_head *out, struct fields *fields, int *status);
+/*
+ * The same for the start of a head that has not come completely: a bad first line is answered at once, not after the
+ * time for the rest. out->line is set as far as it has come.
+ */
+const char *h1_check_start(struct str bytes, struct h1_request_head *out, int *status);
 const char *h1_parse_response(struct str head, struct h1_response_head *out, struct fields *fields);
 
 /* Chunked transfer coding (RFC 9112, 7.1), any splitting of input; extensions and trailers are bounded. */

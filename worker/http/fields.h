@@ -20,6 +20,7 @@ enum field_id {
 struct field {
     uint16_t id;   /* enum field_id */
     uint16_t next; /* index + 1 of the next field with the same known name; 0: none */
+    uint16_t last; /* of the first one of a known name: index + 1 of the last; fields.c's own */
     bool removed;
     struct str name;  /* as received or configured */
     struct str value; /* trimmed */

@@ -6,6 +6,7 @@
 #ifndef WEIR_HTTP_REWRITE_H
 #define WEIR_HTTP_REWRITE_H
 
+#include "common/conf/directive.h"
 #include "worker/http/request.h"
 
 enum rewrite_step {
@@ -17,5 +18,11 @@ typedef enum rewrite_step (*rewrite_op)(struct request *r, const void *data,
                                         enum phase_result *result);
 /* Appends to the program of the scope being loaded. False: memory. */
 bool rewrite_append(struct conf_load *l, rewrite_op op, const void *data);
+/*
+ * For `if`: makes `block` the exchange's scope and runs its program. What it returns is the instruction's own result.
+ */
+enum rewrite_step rewrite_enter(struct request *r, struct scope *block, enum phase_result *result);
+/* For instructions that change the URI: find_location is run again at the end of the program. */
+void rewrite_set_uri(struct request *r, struct str uri, struct str args);
 
 #endif

@@ -13,6 +13,8 @@ struct target {
     bool has_query;
 };
 struct target target_parse(struct str text);
+/* Whether normalising changes nothing for sure: then nothing needs to be copied. */
+bool target_is_plain(struct str path, bool merge_slashes);
 /*
  * Decodes %XX, resolves "." and "..", joins slashes when asked, cuts a fragment. False: leads above the root, contains
  * NUL (%00) or a broken escape. *plain: the result equals the bytes as sent.

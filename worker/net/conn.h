@@ -29,7 +29,8 @@ struct conn_ops {
     /* IO_OK brought *got > 0 bytes; READABLE stays set until got < asked. ERROR: errno in c->error. */
     enum io (*read)(struct conn *c, struct iovec *iov, int n, size_t *got);
     /* Takes up to all of it; what is taken is the layer's own (sent or encrypted). `more`: another write follows in
-     * this turn. IO_AGAIN: *taken may be less than all, WRITABLE is cleared. */
+     * this turn. IO_AGAIN: *taken may be less than all, WRITABLE is cleared. write_file and write_pipe may say IO_OK for
+     * a part: ask again. */
     enum io (*write)(struct conn *c, const struct iovec *iov, int n, bool more, size_t *taken);
     enum io (*write_file)(struct conn *c, int fd, uint64_t at, size_t len, bool more,
                           size_t *taken);
@@ -62,7 +63,9 @@ struct conn {           /* the first 128 bytes are all that an idle connection t
     uint64_t requests;              /* served on it so far */
     uint64_t opened_ms;             /* clock_ms */
     uint64_t sent;                  /* bytes given to the peer, heads included */
-    struct arena arena; /* for what lives as long as the connection; no chunk until used */
+    struct arena arena;   /* for what lives as long as the connection; no chunk until used */
+    struct list all_node; /* of all connections of its direction */
+    bool closed;          /* conn_close was called; the memory stays until the end of the turn */
 };
 
 extern const struct conn_ops conn_plain_ops;
@@ -88,11 +91,18 @@ bool conn_unread(struct conn *c, struct str bytes);
 /* Our address of an accepted connection, asked of the kernel once. */
 const struct addr *conn_local(struct conn *c);
 
-/* Between requests: the oldest idle ones are closed first when descriptors or worker_connections run short. `close` is the
- * owner's way to end an idle connection now (NULL ends being idle). */
+/* Between requests: the oldest idle ones are closed first when descriptors or worker_connections run short: then on_event
+ * comes with CONN_ERROR and CONN_EOF, as if the peer had gone, and the owner closes it. Also for outgoing ones (a pool
+ * of kept connections): these are closed when no client connection is idle. */
 void conn_set_idle(struct conn *c, bool idle);
-/* Closes up to n idle client connections, those of a draining worker at once too; how many it closed. */
+/* Closes up to n idle client connections, the oldest first; how many it closed. */
 unsigned conn_close_idle(unsigned n);
+/* Makes room for one more descriptor or connection: an idle client's, else an idle origin's. False: none is idle. */
+bool conn_close_oldest(void);
+/* Whether conn_open would not be refused at worker_connections. */
+bool conn_has_room(void);
+/* A connection was closed: called when set (listener.c, which may have paused). */
+extern void (*conn_on_room)(void);
 /* All client connections, for drain, quit and status: calls fn for each. */
 void conn_each(void (*fn)(struct conn *c, void *data), void *data);
 unsigned conn_count(void); /* clients */

@@ -10,7 +10,8 @@
 /* Watches the sockets that this worker tends (of a reuseport group: those with index mod count == its index). Each
  * accepted connection starts with its spec's start(). False: the reason is logged. */
 bool listener_start(const struct inherit *in);
-/* DEL, accept until EAGAIN, each; then it is left. The descriptors stay open when a reuseport group needs them. */
+/* DEL, accept until EAGAIN, each; then it is left and its descriptor closed: whoever serves the address from now on
+ * holds it too (all sockets of a reuseport group included), and an address that is gone is to refuse connections. */
 void listener_leave(void);
 /* At a limit: deregisters until listener_resume (a connection was closed). */
 void listener_pause(void);

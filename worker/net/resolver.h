@@ -9,7 +9,7 @@
 #include "common/base/vec.h"
 #include "common/sys/addr.h"
 
-struct conf_load;
+struct scope;
 struct resolver; /* what one `resolver` line says; NULL: the system's */
 struct resolver_query;
 
@@ -25,6 +25,8 @@ typedef void (*resolver_fn)(void *data, const struct resolver_answer *a);
 struct resolver_query *resolver_ask(const struct resolver *r, struct str name, uint64_t timeout_ms,
                                     resolver_fn fn, void *data);
 void resolver_cancel(struct resolver_query *q);
+/* What `resolver` and `resolver_timeout` say in a scope; NULL: no such line. */
+const struct resolver *resolver_of_scope(const struct scope *s, uint64_t *timeout_ms);
 /* For load time (the master's check): the system's blocking look-up with a bound on time. Addresses in `a`. */
 bool resolver_now(struct str name, struct vec *addrs);
 

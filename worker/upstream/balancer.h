@@ -18,7 +18,7 @@ struct balancer {
     bool (*init)(struct upstream_group *g, void *data);
     /*
      * Index of the peer to try among the group's primary (or, with `backup`, its backup) servers, -1: none can serve now.
-     * Must not return a peer that was tried (upstream_tried) or cannot serve (upstream_usable).
+     * The peer is counted as busy (peer_acquire) under the same lock. It is none that was tried (upstream_tried) or cannot serve (upstream_usable).
      */
     int (*pick)(struct upstream_group *g, struct upstream_try *t, bool backup);
     /* The attempt is over; NULL: nothing to do. */

@@ -15,7 +15,7 @@
 #include "worker/upstream/balancer.h"
 
 struct upstream_group; /* an upstream {}, or the implicit one of an address in proxy_pass */
-struct peer_handle;    /* peer.h: the shared state */
+struct peers;          /* peer.h: the shared state */
 
 /* One address of a group, process-local; its state is shared (peer.h). */
 struct upstream_peer {
@@ -25,7 +25,6 @@ struct upstream_peer {
     uint32_t weight, max_fails, max_conns;
     uint64_t fail_timeout_ms;
     bool backup, down;
-    struct peer_handle *shared;
     struct list idle; /* pooled connections of this worker, most recently used first */
 };
 
@@ -55,6 +54,14 @@ struct upstream_attempt {
     uint64_t bytes_received, bytes_sent, response_length;
 };
 
+/* The attempts of an exchange, for $upstream_*; survives internal redirects. */
+struct upstream_history {
+    struct vec attempts; /* of struct upstream_attempt */
+    bool jumped;         /* the next attempt follows an internal redirect */
+};
+/* NULL: memory is out. */
+struct upstream_history *upstream_history(struct exchange *x);
+
 /* The state of one exchange with a group; embedded in the caller's, zeroed. */
 struct upstream_try {
     struct upstream_group *group;
@@ -65,8 +72,9 @@ struct upstream_try {
     uint64_t started_ms;
     uint64_t tried_small; /* bits of peers tried; more than 64: */
     uint64_t *tried;
-    bool busy;           /* the current peer is counted as ours */
-    void *balancer_data; /* of the method, per exchange */
+    bool busy;            /* the current peer is counted as ours */
+    const void *pool_key; /* `keepalive ... local`: a pooled connection serves one key only */
+    void *balancer_data;  /* of the method, per exchange */
 };
 
 enum upstream_picked {
@@ -90,9 +98,15 @@ bool upstream_set_balancer(struct conf_load *l, const struct conf_node *n, const
                            void *data);
 
 /* ---- run time ---- */
+/* A group for addresses that are known only now (proxy_pass with variables): found again by its name, so its idle
+ * connections and failures are kept by the worker. Addresses are copied; NULL: memory. */
+struct upstream_group *upstream_dynamic(struct exchange *x, struct str name,
+                                        const struct addr *addrs, uint32_t n);
 /* By name at run time (proxy_pass with variables); NULL: no such group. */
 struct upstream_group *upstream_find(struct str name);
 void upstream_begin(struct upstream_try *t, struct upstream_group *g, struct exchange *x);
+/* Whether another peer could be picked after the current one: an answer such as 502 is then not passed on. */
+bool upstream_has_next(struct upstream_try *t);
 /* Chooses t->peer and counts it busy. */
 enum upstream_picked upstream_pick(struct upstream_try *t);
 const struct upstream_peer *upstream_current(const struct upstream_try *t);
@@ -111,5 +125,8 @@ bool upstream_usable(struct upstream_group *g,
                      int peer); /* not down, not failed within fail_timeout, under max_conns */
 struct upstream_peer *upstream_peers(struct upstream_group *g, uint32_t *n);
 struct str upstream_name(const struct upstream_group *g);
+/* The peers' shared state, for balancers; made in worker_init. */
+struct peers *upstream_shared(const struct upstream_group *g);
+extern struct module upstream_module;
 
 #endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * rewrite.c - runs the instructions of a scope in the two rewrite phases.
+ *
+ * The room rewrite/ has the instructions. In server {} they run once per request (again after an internal redirect),
+ * in a location each time that it is entered; if they changed the URI, the location is looked for again.
+ */
+#include "worker/http/rewrite.h"
+
+#include "worker/http/http_conf.h"
+
+enum { URI_CHANGES_MAX = 10 };
+
+struct instruction {
+    rewrite_op run;
+    const void *data;
+};
+
+/* A program belongs to one block: `of` tells it from one that was merely inherited. */
+struct rewrite_conf {
+    const struct scope *of;
+    struct vec instructions; /* of struct instruction */
+};
+
+extern struct module http_rewrite_module;
+
+static const struct vec *
+program_of(const struct scope *s)
+{
+    const struct rewrite_conf *c = scope_conf(s, &http_rewrite_module);
+
+    return c->of == s ? &c->instructions : NULL;
+}
+
+bool
+rewrite_append(struct conf_load *l, rewrite_op op, const void *data)
+{
+    struct scope *s = conf_scope(l);
+    struct rewrite_conf *c = conf_own(l, s, &http_rewrite_module);
+    struct instruction *i;
+
+    if (c == NULL)
+        return false;
+    if (c->of != s) {
+        c->of = s;
+        vec_init(&c->instructions, conf_arena(l), sizeof(struct instruction));
+    }
+    i = VEC_PUSH(&c->instructions, struct instruction);
+    if (i == NULL)
+        return false;
+    *i = (struct instruction){ op, data };
+    return true;
+}
+
+static enum rewrite_step
+program_run(struct request *r, const struct scope *s, enum phase_result *result)
+{
+    const struct vec *program = program_of(s);
+
+    if (program == NULL)
+        return REWRITE_NEXT;
+    VEC_FOREACH(i, struct instruction, program)
+    {
+        enum rewrite_step step = i->run(r, i->data, result);
+
+        if (step != REWRITE_NEXT)
+            return step;
+    }
+    return REWRITE_NEXT;
+}
+
+enum rewrite_step
+rewrite_enter(struct request *r, struct scope *block, enum phase_result *result)
+{
+    r->x.scope = block;
+    return program_run(r, block, result);
+}
+
+void
+rewrite_set_uri(struct request *r, struct str uri, struct str args)
+{
+    r->uri = uri;
+    r->args = args;
+    r->uri_as_sent = false;
+    r->uri_changed = true;
+}
+
+static enum phase_result
+rewrite_server(struct exchange *x)
+{
+    struct request *r = request_of(x);
+    enum phase_result result = PHASE_NEXT;
+
+    if (program_run(r, r->server->scope, &result) == REWRITE_STOP)
+        return result;
+    r->uri_changed = false; /* the location is looked for next in any case */
+    return PHASE_NEXT;
+}
+
+static enum phase_result
+rewrite_location(struct exchange *x)
+{
+    struct request *r = request_of(x);
+    enum phase_result result = PHASE_NEXT;
+
+    if (x->scope == r->server->scope) /* no location: the server's program has been run */
+        return PHASE_NEXT;
+    if (program_run(r, x->scope, &result) == REWRITE_STOP)
+        return result;
+    if (!r->uri_changed)
+        return PHASE_NEXT;
+    if (x->jumps >= URI_CHANGES_MAX) {
+        xlog(x, LOG_LEVEL_ERROR, 0,
+             "rewrite or internal redirection cycle while processing \"%.*s\"", STR(r->uri));
+        return phase_respond(x, 500);
+    }
+    x->jumps++;
+    phase_goto(x, HTTP_FIND_LOCATION);
+    return PHASE_JUMP;
+}
+
+static bool
+has_program(const struct scope *s)
+{
+    return program_of(s) != NULL;
+}
+
+static const struct phase_entry rewrite_phases[] = {
+    { .phase = HTTP_SERVER_REWRITE, .run = rewrite_server, .wanted = has_program },
+    { .phase = HTTP_REWRITE, .run = rewrite_location, .wanted = has_program },
+    { 0 }
+};
+
+struct module http_rewrite_module = {
+    .name = "http_rewrite",
+    .conf_size = sizeof(struct rewrite_conf),
+    .phases = rewrite_phases,
+};

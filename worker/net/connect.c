@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* connect.c - begins and finishes outgoing connections. */
+#include "worker/net/connect.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "common/sys/socket.h"
+
+#ifndef IP_BIND_ADDRESS_NO_PORT
+#define IP_BIND_ADDRESS_NO_PORT 24
+#endif
+
+/* Also when descriptors are used up: an idle connection makes room. */
+static int
+connect_socket(int family)
+{
+    int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+    int fd = socket(family, type, 0);
+
+    if (fd == -1 && (errno == EMFILE || errno == ENFILE) && conn_close_oldest())
+        fd = socket(family, type, 0);
+    return fd;
+}
+
+static bool
+connect_bind(int fd, const struct connect_options *o)
+{
+    int on = 1;
+
+    if (o->local.len == 0)
+        return true;
+    if (o->transparent) {
+        int level = o->local.sa.sa_family == AF_INET6 ? SOL_IPV6 : SOL_IP;
+        int name = o->local.sa.sa_family == AF_INET6 ? IPV6_TRANSPARENT : IP_TRANSPARENT;
+
+        if (setsockopt(fd, level, name, &on, sizeof(on)) != 0)
+            return false;
+    }
+    /* The port is chosen at connect, by the whole 4-tuple: more than 28,000 connections from one address. */
+    if (addr_port(&o->local) == 0)
+        (void)setsockopt(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+    return bind(fd, &o->local.sa, o->local.len) == 0;
+}
+
+struct conn *
+connect_start(const struct addr *to, const struct connect_options *o)
+{
+    int fd = connect_socket(to->sa.sa_family), on = 1, err;
+    struct conn *c;
+    bool done;
+
+    if (fd == -1)
+        return NULL;
+    if (!connect_bind(fd, o))
+        goto fail;
+    if (to->sa.sa_family != AF_UNIX)
+        socket_nodelay(fd, true);
+    if (o->keepalive && setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) != 0)
+        goto fail;
+    /* Before it is watched: an unconnected socket would report a hang-up. */
+    done = connect(fd, &to->sa, to->len) == 0;
+    if (!done && errno != EINPROGRESS)
+        goto fail;
+    c = conn_open(fd, true);
+    if (c == NULL)
+        return NULL;
+    c->peer = *to;
+    if (done)
+        c->bits |= CONN_WRITABLE;
+    return c;
+
+fail:
+    err = errno;
+    close(fd);
+    errno = err;
+    return NULL;
+}
+
+int
+connect_finish(struct conn *c)
+{
+    int err = socket_error(c->watch.fd);
+
+    if (err == 0 && (c->bits & CONN_WRITABLE) == 0)
+        return EINPROGRESS;
+    c->error = err;
+    return err;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * retry.c - the state of one exchange with a group: which peers were tried, which one is next, how it went.
+ */
+#include "common/sys/clock.h"
+#include "worker/upstream/group.h"
+
+bool
+upstream_tried(const struct upstream_try *t, int peer)
+{
+    if (peer < 64)
+        return (t->tried_small >> peer) & 1;
+    return t->tried != NULL && ((t->tried[peer / 64] >> (peer % 64)) & 1);
+}
+
+/* More than 64 peers: a bit set for those known now; peers that join later count as tried. */
+static void
+mark_tried(struct upstream_try *t, int peer)
+{
+    size_t words = t->group->peers.len / 64 + 1;
+
+    if (peer < 64) {
+        t->tried_small |= 1ULL << peer;
+        return;
+    }
+    if (t->tried == NULL)
+        t->tried = arena_zalloc(&t->x->mem->arena, words * sizeof(uint64_t));
+    if (t->tried != NULL)
+        t->tried[peer / 64] |= 1ULL << (peer % 64);
+}
+
+bool
+upstream_usable(struct upstream_group *g, int peer)
+{
+    bool usable;
+
+    peers_lock(g->shared);
+    usable = peer_usable(g->shared, (uint32_t)peer, clock_ms);
+    peers_unlock(g->shared);
+    return usable;
+}
+
+void
+upstream_begin(struct upstream_try *t, struct upstream_group *g, struct exchange *x)
+{
+    memset(t, 0, sizeof(*t));
+    t->group = g;
+    t->x = x;
+    t->peer = -1;
+    t->started_ms = clock_ms;
+}
+
+/* Primary servers first; the backups when none of them can serve. */
+enum upstream_picked
+upstream_pick(struct upstream_try *t)
+{
+    struct upstream_group *g = t->group;
+    int peer;
+
+    t->peer = -1;
+    if (g->pending.len > 0)
+        group_ask_names(g);
+    if (g->peers.len == 0)
+        return PICK_NO_NAMES;
+
+    peer = t->on_backup ? -1 : g->balancer->pick(g, t, false);
+    if (peer < 0 && g->backups > 0) {
+        t->on_backup = true;
+        peer = g->balancer->pick(g, t, true);
+    }
+    if (peer < 0)
+        return PICK_NONE;
+    t->peer = peer;
+    t->attempts++;
+    t->busy = true;
+    mark_tried(t, peer);
+    return PICKED;
+}
+
+bool
+upstream_has_next(struct upstream_try *t)
+{
+    for (uint32_t i = 0; i < t->group->peers.len; i++)
+        if (!upstream_tried(t, (int)i) && upstream_usable(t->group, (int)i))
+            return true;
+    return false;
+}
+
+const struct upstream_peer *
+upstream_current(const struct upstream_try *t)
+{
+    return t->peer >= 0 ? VEC_AT(&t->group->peers, struct upstream_peer, t->peer) : NULL;
+}
+
+/* An answer such as 404 moves on to the next peer, but is no failure of this one (nginx: http_403, http_404). */
+static bool
+counts_as_failure(enum upstream_failure failure)
+{
+    return failure != UPSTREAM_OK && failure != UPSTREAM_HTTP_403 && failure != UPSTREAM_HTTP_404;
+}
+
+void
+upstream_report(struct upstream_try *t, enum upstream_failure failure)
+{
+    struct peers *p = t->group->shared;
+
+    if (!t->busy)
+        return;
+    t->busy = false;
+    peers_lock(p);
+    peer_release(p, (uint32_t)t->peer);
+    if (counts_as_failure(failure))
+        peer_failed(p, (uint32_t)t->peer, clock_ms);
+    else
+        peer_succeeded(p, (uint32_t)t->peer, clock_ms);
+    peers_unlock(p);
+    if (t->group->balancer->done != NULL)
+        t->group->balancer->done(t->group, t, t->peer, counts_as_failure(failure));
+}
+
+void
+upstream_end(struct upstream_try *t)
+{
+    if (!t->busy)
+        return;
+    t->busy = false;
+    peers_lock(t->group->shared);
+    peer_release(t->group->shared, (uint32_t)t->peer);
+    peers_unlock(t->group->shared);
+    if (t->group->balancer->done != NULL)
+        t->group->balancer->done(t->group, t, t->peer, false);
+}
