@@ -243,6 +243,17 @@ control_revert(struct master *m)
 }
 
 void
+control_unname(struct master *m)
+{
+    if (m->control == NULL)
+        return;
+    listener_close(&m->control->next, true);
+    if (m->control->now.fd >= 0 && m->control->now.path.len > 0)
+        unlink(m->control->now.path.ptr);
+    m->control->now.path = STR_NONE;
+}
+
+void
 control_close(struct master *m, bool unlink_name)
 {
     if (m->control == NULL)

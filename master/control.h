@@ -31,7 +31,8 @@ void control_watch(struct master *m);
 /* The new configuration serves: the listener of the old path goes. Or does not: the new one goes. */
 void control_settle(struct master *m);
 void control_revert(struct master *m);
-/* With the name, unless somebody else may answer there. */
+/* The end is near: the name goes, so that a new start finds nobody; clients that wait stay. */
+void control_unname(struct master *m);
 void control_close(struct master *m, bool unlink_name);
 /* In a child: closes clients; the listener stays. */
 void control_forget(struct master *m);

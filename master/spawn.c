@@ -19,6 +19,7 @@
 #include "master/control.h"
 #include "master/privilege.h"
 #include "master/signals.h"
+#include "master/start.h"
 #include "master/supervise.h"
 
 int (*spawn_entry)(struct inherit *in);
@@ -137,6 +138,7 @@ run_child(struct master *m, const struct seat *seat, uint32_t slot, uint64_t inc
     if (getppid() != master_pid) /* dead already: the pidfd may be of somebody else */
         return 1;
     proc_set_title("%s: %s process", log_program, spawn_kind_name(seat->kind));
+    start_leave_terminal(m);
     lock_init_process();
     rand_after_fork();
     timer_reset_after_fork();
@@ -154,7 +156,7 @@ run_child(struct master *m, const struct seat *seat, uint32_t slot, uint64_t inc
         log_alert(0, "out of memory");
         return 1;
     }
-    privilege_limits(m->config, m->kept, seat->index, seat->process == NULL);
+    privilege_lower_nofile(m->kept);
     privilege_environment(m->config, m->kept);
     return spawn_entry(&in);
 }

@@ -335,8 +335,10 @@ child_ended(struct child *c, int status)
         seat->ended = seat->process != NULL && status != -1 && WIFEXITED(status) &&
                       WEXITSTATUS(status) == 0;
         if ((m->state == STATE_START || m->state == STATE_HANDOFF) && !seat->ended) {
-            report_say(&m->verdict, LOG_LEVEL_EMERG, "%s process %d ended before it was %s",
-                       spawn_kind_name(c->kind), (int)c->pid, starting ? "ready" : "needed");
+            report_say(&m->verdict, LOG_LEVEL_EMERG,
+                       "%s process %d ended before %s ready, the error log may say why",
+                       spawn_kind_name(c->kind), (int)c->pid,
+                       starting ? "it was" : "all others were");
             master_event(m, EVENT_FAILED);
         } else {
             seat_vacated(seat, clock_ms - c->started_ms);

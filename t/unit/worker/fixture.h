@@ -298,4 +298,36 @@ fixture_loop(void)
     fixture_notes[0] = '\0';
 }
 
+/* A test in a process of its own, for what a process can be only once. Failures inside count. */
+#define TEST_ALONE(nm)             \
+    static void alone_##nm(void);  \
+    TEST(nm)                       \
+    {                              \
+        fixture_alone(alone_##nm); \
+    }                              \
+    static void alone_##nm(void)
+
+static UNUSED void
+fixture_alone(void (*run)(void))
+{
+    int status = -1;
+    pid_t pid;
+
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        alarm(60);
+        run();
+        fflush(stdout);
+        _exit(test_failures != 0);
+    }
+    waitpid(pid, &status, 0);
+    CHECK_EQ(status, 0, "status of the process");
+}
+
+/* Turns of the loop until `done`, about ten seconds at most. */
+#define UNTIL(done)                                       \
+    for (int turn_ = 0; turn_ < 1000 && !(done); turn_++) \
+    loop_turn(10)
+
 #endif
