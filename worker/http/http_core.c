@@ -46,12 +46,12 @@ keepalive_timeout_set(struct conf_load *l, const struct directive *d, struct con
 
     (void)d;
     if (!num_parse_duration(n->args[1], &c->keepalive_timeout_ms))
-        return conf_fail(l, n, 1, "invalid value");
+        return conf_fail(l, n, 1, "\"%s\" directive invalid value", d->name);
     c->keepalive_header_s = 0;
     if (n->n < 3)
         return true;
     if (!num_parse_duration(n->args[2], &ms))
-        return conf_fail(l, n, 2, "invalid value");
+        return conf_fail(l, n, 2, "\"%s\" directive invalid value", d->name);
     c->keepalive_header_s = ms / 1000;
     return true;
 }
@@ -88,7 +88,7 @@ size_template_set(struct conf_load *l, const struct directive *d, struct conf_no
     if (!template_compile(l, n, 1, n->args[1], t))
         return false;
     if (template_is_const(t) && !num_parse_size(t->text, &bytes))
-        return conf_fail(l, n, 1, "invalid size \"%.*s\"", STR(n->args[1]));
+        return conf_fail(l, n, 1, "\"%s\" directive invalid value", d->name);
     return true;
 }
 
@@ -108,7 +108,7 @@ aio_set(struct conf_load *l, const struct directive *d, struct conf_node *n, voi
     else if (conf_param(value, "threads", &pool))
         return conf_fail(l, n, 1, "thread pools with a name are not supported, write \"aio threads\"");
     else
-        return conf_fail(l, n, 1, "invalid value");
+        return conf_fail(l, n, 1, "\"%s\" directive invalid value", d->name);
     return true;
 }
 
@@ -121,7 +121,7 @@ directio_set(struct conf_load *l, const struct directive *d, struct conf_node *n
     if (str_eq(n->args[1], S("off")))
         c->open_files.directio = UINT64_MAX;
     else if (!num_parse_size(n->args[1], &c->open_files.directio))
-        return conf_fail(l, n, 1, "invalid value");
+        return conf_fail(l, n, 1, "\"%s\" directive invalid value", d->name);
     return true;
 }
 
@@ -218,7 +218,7 @@ temp_path_set(struct conf_load *l, const struct directive *d, struct conf_node *
     for (uint32_t i = 2; i < n->n; i++) {
         if (!num_parse_u32(n->args[i], &t->levels[i - 2]) || t->levels[i - 2] < 1 ||
             t->levels[i - 2] > 3)
-            return conf_fail(l, n, (int)i, "invalid value");
+            return conf_fail(l, n, (int)i, "\"%s\" directive invalid value", d->name);
     }
     return temp_dir_add(l, t->path) || conf_fail(l, n, 1, "out of memory");
 }
@@ -352,6 +352,28 @@ is_http(enum scope_kind kind)
     return false;
 }
 
+static struct phase_settings
+settings_of(struct scope *s)
+{
+    return (struct phase_settings){
+        .content = http_content(s),
+        .satisfy_any = http_conf(s)->satisfy == SATISFY_ANY,
+    };
+}
+
+/* A scope without settings of its own has its parent's. */
+static bool
+set_phases(struct conf_load *l, struct scope *s)
+{
+    struct phase_settings own = settings_of(s), outer = { 0 };
+
+    if (s->kind != SCOPE_HTTP)
+        outer = settings_of(s->parent);
+    if (own.content == outer.content && own.satisfy_any == outer.satisfy_any)
+        return true;
+    return phase_set(l, s, &own);
+}
+
 /* The handler and filter lists of every scope, parents first. */
 static bool
 prepare_scopes(struct conf_load *l)
@@ -360,13 +382,10 @@ prepare_scopes(struct conf_load *l)
 
     for (uint32_t i = 0; i < scopes->len; i++) {
         struct scope *s = *VEC_AT(scopes, struct scope *, i);
-        struct phase_settings settings;
 
         if (!is_http(s->kind))
             continue;
-        settings.content = http_content(s);
-        settings.satisfy_any = http_conf(s)->satisfy == SATISFY_ANY;
-        if (!phase_set(l, s, &settings) || !phase_prepare(l, s) || !filters_prepare(l, s))
+        if (!set_phases(l, s) || !phase_prepare(l, s) || !filters_prepare(l, s))
             return false;
     }
     return true;

@@ -37,7 +37,7 @@ path_compile(struct conf_load *l, const struct conf_node *n, struct str path, st
 
         if (at < path.len && at > 0 &&
             (path.ptr[at - 1] == '$' || (at > 1 && path.ptr[at - 2] == '$')))
-            return conf_fail(l, n, 1, "the $%s variable may not be used in the \"%.*s\" directive",
+            return conf_fail(l, n, 1, "the $%s variable cannot be used in the \"%.*s\" directive",
                              refused[i], STR(n->args[0]));
     }
     memset(t, 0, sizeof(*t));

@@ -76,9 +76,9 @@ server_block_set(struct conf_load *l, const struct directive *d, struct conf_nod
     *slot = s;
     s->pos = n->pos;
     s->name = S("");
-    vec_init(&s->names, a, sizeof(struct server_name));
-    vec_init(&s->listens, a, sizeof(struct listen_line));
-    vec_init(&s->locations, a, sizeof(struct location *));
+    vec_init_one(&s->names, a, sizeof(struct server_name));
+    vec_init_one(&s->listens, a, sizeof(struct listen_line));
+    vec_init_one(&s->locations, a, sizeof(struct location *));
     s->scope = conf_open_scope(l, n, SCOPE_SERVER, S("server"), s);
     return s->scope != NULL || conf_fail(l, n, 0, "out of memory");
 }
