@@ -147,8 +147,7 @@ static const struct directive index_directives[] = {
 };
 
 static const struct phase_entry index_phases[] = {
-    { .phase = HTTP_CONTENT, .run = index_content, .order = ORDER_INDEX },
-    { 0 }
+    { .phase = HTTP_CONTENT, .run = index_content, .order = ORDER_INDEX }, { 0 }
 };
 
 struct module index_module = {

@@ -19,8 +19,9 @@ path_is_first(struct conf_load *l, const struct conf_node *n, const char *name)
     if (loc == NULL)
         return true;
     if (loc->path_by != NULL)
-        return conf_fail(l, n, 0, "\"%s\" directive is duplicate, \"%s\" directive was specified "
-                                  "earlier",
+        return conf_fail(l, n, 0,
+                         "\"%s\" directive is duplicate, \"%s\" directive was specified "
+                         "earlier",
                          name, loc->path_by);
     loc->path_by = name;
     return true;
@@ -81,7 +82,8 @@ alias_set(struct conf_load *l, const struct directive *d, struct conf_node *n, v
     if (!path_is_first(l, n, "alias"))
         return false;
     if (loc->kind == LOCATION_NAMED)
-        return conf_fail(l, n, 0, "the \"alias\" directive cannot be used inside the named location");
+        return conf_fail(l, n, 0,
+                         "the \"alias\" directive cannot be used inside the named location");
     c->alias = true;
     c->alias_regex = loc->kind == LOCATION_REGEX;
     c->alias_for = loc->name;
