@@ -134,7 +134,7 @@ index_content(struct exchange *x)
         if (error != ENOENT)
             return index_error(r, path, error);
         if (!dir_known && !index_dir_exists(r, dir, &error))
-            return index_error(r, dir, error);
+            return index_error(r, path, error);
         dir_known = true;
     }
     return PHASE_NEXT;

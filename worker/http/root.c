@@ -144,8 +144,9 @@ path_rest(struct request *r, const struct http_conf *c, struct str uri, struct s
     *rest = uri;
     if (!c->alias)
         return true;
-    if (c->alias_regex && uri.ptr == r->uri.ptr) {
-        *rest = STR_NONE;
+    if (c->alias_regex) {
+        if (uri.ptr == r->uri.ptr) /* the path is all that alias says */
+            *rest = STR_NONE;
         return true;
     }
     if (!str_starts(uri, c->alias_for)) {
