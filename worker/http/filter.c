@@ -73,6 +73,8 @@ filters_run(struct exchange *x, struct response *res)
             continue;
         if (!f->head(x, res))
             return false;
+        if (res->refused != 0)
+            return true;
     }
     return true;
 }

@@ -18,6 +18,7 @@ enum {
 };
 
 struct request_body_data {
+    uint32_t shares; /* detached children that read it too */
     struct request *r;
     enum body_state state;
     int status;            /* FAILED: what it is answered with */
@@ -501,12 +502,27 @@ request_body_ready(struct request *r)
 }
 
 void
+request_body_share(struct request *child, struct request *parent)
+{
+    struct request_body_data *b = body_data(root_of(parent));
+
+    child->body = b;
+    if (b != NULL)
+        b->shares++;
+}
+
+void
 request_body_end(struct request *r)
 {
     struct request_body_data *b = r->body;
 
     if (b == NULL)
         return;
+    r->body = NULL;
+    if (b->shares > 0) {
+        b->shares--;
+        return;
+    }
     timer_forget(&b->timer);
     task_cancel(&b->pump);
     close_source(b, STOP_DONE);

@@ -44,6 +44,19 @@ response_failed(struct request *r)
     return PHASE_DONE;
 }
 
+/* A head filter wants another status: its page takes the place of the body. What else the head said is void. */
+static enum phase_result
+response_refused(struct request *r)
+{
+    uint16_t status = r->res.refused;
+    struct str range = fields_value(&r->res.fields, FIELD_CONTENT_RANGE);
+
+    response_reset(r, STOP_REPLACED);
+    if (status == 416 && range.len > 0)
+        fields_add(&r->res.fields, FIELD_CONTENT_RANGE, STR_NONE, range);
+    return phase_respond(&r->x, status);
+}
+
 enum phase_result
 response_start(struct request *r)
 {
@@ -57,6 +70,9 @@ response_start(struct request *r)
     res->head_only = !res->tunnel && has_no_content(r, res);
     if (!filters_run(&r->x, res) || res->fields.failed)
         return response_failed(r);
+
+    if (res->refused != 0)
+        return response_refused(r);
 
     /* a filter may have made it a 304 */
     res->head_only = !res->tunnel && has_no_content(r, res);
@@ -97,9 +113,13 @@ response_reset(struct request *r, enum stop why)
     r->res.failing = failing;
 }
 
+void (*response_add_trailers)(struct request *r);
+
 const struct fields *
 response_trailers(struct request *r)
 {
+    if (response_add_trailers != NULL)
+        response_add_trailers(r);
     return r->res.trailers.n > 0 ? &r->res.trailers : NULL;
 }
 

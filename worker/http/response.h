@@ -15,8 +15,8 @@ struct response {
     /* What an error shows to the client in place of its page's own status (error_page.c): response_start makes it
      * `status` and forgets `reason`. 0: the handler's status holds. */
     uint16_t error_status;
-    uint16_t refused; /* set by a head filter: this status is answered in its place (412, 416) */
-    struct str reason;     /* of an origin's status line; else empty: the standard phrase */
+    uint16_t refused;  /* set by a head filter: this status is answered in its place (412, 416) */
+    struct str reason; /* of an origin's status line; else empty: the standard phrase */
     struct fields
         fields; /* without those below, Date, Server, Connection and framing: the codec writes these */
     struct source *body;     /* NULL: none */
