@@ -16,10 +16,10 @@ struct candidate {
 };
 
 struct try_files_conf {
-    struct vec candidates;   /* of struct candidate; empty: no try_files here */
-    struct template last;    /* a URI or "@name" */
-    struct str uri, args;    /* of a constant `last` */
-    uint16_t status;         /* of "=code"; 0: `last` holds */
+    struct vec candidates; /* of struct candidate; empty: no try_files here */
+    struct template last;  /* a URI or "@name" */
+    struct str uri, args;  /* of a constant `last` */
+    uint16_t status;       /* of "=code"; 0: `last` holds */
 };
 
 extern struct module try_files_module;
@@ -159,16 +159,16 @@ try_files_wanted(const struct scope *s)
 }
 
 static const struct directive try_files_directives[] = {
-    D_CALL("try_files", CTX_SRV | CTX_LOC, ARGS(2, ARGS_ANY), try_files_set,
-           .offset = 0, .size = sizeof(struct try_files_conf), .inherit = I_BLOCK),
+    D_CALL("try_files", CTX_SRV | CTX_LOC, ARGS(2, ARGS_ANY), try_files_set, .offset = 0,
+           .size = sizeof(struct try_files_conf), .inherit = I_BLOCK),
     D_END
 };
 
-static const struct phase_entry try_files_phases[] = {
-    { .phase = HTTP_PRECONTENT, .run = try_files, .wanted = try_files_wanted,
-      .order = ORDER_TRY_FILES },
-    { 0 }
-};
+static const struct phase_entry try_files_phases[] = { { .phase = HTTP_PRECONTENT,
+                                                         .run = try_files,
+                                                         .wanted = try_files_wanted,
+                                                         .order = ORDER_TRY_FILES },
+                                                       { 0 } };
 
 struct module try_files_module = {
     .name = "try_files",

@@ -423,9 +423,9 @@ static void
 get_request_completion(struct exchange *x, struct var_value *v, const void *data)
 {
     const struct request *r = root_of(x);
-    bool complete = r->x.given && r->res.started &&
-                    (r->res.head_only || r->res.length < 0 ||
-                     r->body_sent >= (uint64_t)r->res.length);
+    bool complete =
+        r->x.given && r->res.started &&
+        (r->res.head_only || r->res.length < 0 || r->body_sent >= (uint64_t)r->res.length);
 
     (void)data;
     var_found(v, complete ? S("OK") : S(""));

@@ -78,8 +78,7 @@ return_set(struct conf_load *l, const struct directive *d, struct conf_node *n, 
 }
 
 static const struct directive return_directives[] = {
-    D_CALL("return", CTX_SRV | CTX_LOC | CTX_SIF | CTX_LIF, ARGS(1, 2), return_set,
-           .repeat = true),
+    D_CALL("return", CTX_SRV | CTX_LOC | CTX_SIF | CTX_LIF, ARGS(1, 2), return_set, .repeat = true),
     D_END
 };
 
