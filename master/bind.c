@@ -337,6 +337,15 @@ bind_revert(struct vec *held)
 }
 
 void
+bind_drop_fresh(struct vec *held)
+{
+    for (uint32_t i = held->len; i-- > 0;) {
+        if (VEC_AT(held, struct held, i)->fresh)
+            close_at(held, i, true);
+    }
+}
+
+void
 bind_close(struct vec *held, bool unlink_names)
 {
     while (held->len > 0)

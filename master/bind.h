@@ -29,6 +29,8 @@ void bind_steer(const struct config *c, struct vec *held);
 void bind_settle(struct vec *held);
 /* The attempt failed: what came with it is closed, but for members of groups that serve. */
 void bind_revert(struct vec *held);
+/* What came with an attempt that got no further than this image: it goes whole. */
+void bind_drop_fresh(struct vec *held);
 /* Closes all; with `unlink_names`, the names of unix sockets go too. */
 void bind_close(struct vec *held, bool unlink_names);
 

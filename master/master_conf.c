@@ -359,13 +359,17 @@ core_finish(struct conf_load *l, struct scope *s UNUSED, void *conf)
     return true;
 }
 
+/* The counters of all modules live in a zone that no line of the text names. */
 static bool
 core_loaded(struct conf_load *l)
 {
     struct config *config = conf_config(l);
     const struct core_conf *c = scope_conf(config->root, &core_module);
+    static const struct conf_node nowhere;
     uint32_t connections = config->core.worker_connections; /* module `events` fills it */
 
+    if (config_zone(l, &nowhere, S("weir:counters"), counters_number(), &counters_zone_ops) == NULL)
+        return false;
     config->core = c->s;
     config->core.worker_connections = connections;
     return true;
@@ -400,7 +404,7 @@ static const struct directive core_directives[] = {
     D_END,
 };
 
-const struct module core_module = {
+struct module core_module = {
     .name = "core",
     .conf_size = sizeof(struct core_conf),
     .directives = core_directives,

@@ -6,7 +6,7 @@
 #include "common/conf/config.h"
 #include "common/module.h"
 
-extern const struct module core_module;
+extern struct module core_module;
 /*
  * The pid path that the last load has seen, also of a load that failed: the control tool has to find the master of a
  * configuration that is broken. ptr NULL when there was none. Valid until the next load.

@@ -22,27 +22,6 @@ report_init(struct report *r, struct arena *a)
     vec_init(&r->messages, a, sizeof(struct conf_message));
 }
 
-/* The line of text at `pos`, and a caret under its column. */
-static void
-show_source(const struct config *c, struct conf_pos pos, struct text *t)
-{
-    struct str rest, line = STR_NONE;
-
-    if (pos.file >= c->files.len)
-        return;
-    rest = VEC_AT(&c->files, struct conf_file, pos.file)->text;
-    for (uint32_t i = 0; i < pos.line; i++) {
-        if (!str_split(&rest, '\n', &line))
-            return;
-    }
-    if (line.len > 200 || pos.column == 0 || pos.column > line.len + 1)
-        return;
-    text_fmt(t, "    %.*s\n    ", STR(line));
-    for (uint32_t i = 1; i < pos.column; i++)
-        text_char(t, line.ptr[i - 1] == '\t' ? '\t' : ' ');
-    TEXT_LIT(t, "^\n");
-}
-
 bool
 report_add(struct report *r, const struct config *c, struct conf_pos pos, enum log_level level,
            const char *fmt, ...)
@@ -65,7 +44,7 @@ report_add(struct report *r, const struct config *c, struct conf_pos pos, enum l
     if (c != NULL && pos.line != 0) {
         m->line =
             arena_fmt(r->arena, "%s in %.*s:%u", line, STR(config_pos_file(c, pos)), pos.line);
-        show_source(c, pos, &details);
+        config_show_source(c, pos, &details);
     } else {
         m->line = arena_str(r->arena, str_c(line));
     }

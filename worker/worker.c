@@ -8,7 +8,6 @@
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/base/rand.h"
@@ -252,9 +251,12 @@ static void
 on_stuck_lock(const struct shm_lock *lock, uint32_t owner_tid)
 {
     struct msg_stuck m = { .owner_tid = owner_tid };
+    struct zone *z = zone_of_lock(lock);
+    struct str name = z != NULL ? zone_name(z) : S("?");
 
-    (void)lock;
-    log_alert(0, "waited a second for a zone's lock; thread %u holds it", owner_tid);
+    (void)str_to_c(name, m.zone, sizeof(m.zone));
+    log_alert(0, "waited a second for the lock of zone \"%.*s\": thread %u holds it", STR(name),
+              owner_tid);
     if (has_channel)
         CHANNEL_SEND(&channel, MSG_STUCK, &m);
 }
@@ -276,47 +278,13 @@ answer_status(struct str question, struct text *t)
 
 /* ---- start ---- */
 
+/* Limits, priority and CPUs were set by whoever forked us, while the rights for it were there. */
 static bool
-set_affinity(const struct core_settings *core, uint32_t index)
-{
-    uint64_t mask[16] = { 0 };
-    unsigned wanted = 0, at = 0;
-
-    if (core->affinity.len > 0) {
-        uint32_t row = index < core->affinity.len ? index : core->affinity.len - 1;
-
-        return proc_set_affinity(VEC_AT(&core->affinity, struct cpu_mask, row)->bits, 16);
-    }
-    if (!core->affinity_auto)
-        return true;
-    for (unsigned cpu = 0; cpu < 16 * 64; cpu++)
-        wanted += core->affinity_auto_mask[cpu / 64] >> cpu % 64 & 1;
-    if (wanted == 0) /* of all CPUs, the one of this index */
-        mask[index / 64 % 16] = (uint64_t)1 << index % 64;
-    for (unsigned cpu = 0; wanted > 0 && cpu < 16 * 64; cpu++) {
-        if ((core->affinity_auto_mask[cpu / 64] >> cpu % 64 & 1) == 0)
-            continue;
-        if (at++ == index % wanted)
-            mask[cpu / 64] = (uint64_t)1 << cpu % 64;
-    }
-    return proc_set_affinity(mask, 16);
-}
-
-/* What the configuration says of the process itself. Limits and priority before the user changes: they need rights. */
-static bool
-become_worker(const struct inherit *in)
+give_up_rights(const struct inherit *in)
 {
     const struct core_settings *core = &in->config->core;
     struct error err;
 
-    if (core->worker_priority != 0 && setpriority(PRIO_PROCESS, 0, core->worker_priority) != 0)
-        log_alert(errno, "setpriority(%d) failed", core->worker_priority);
-    if (core->rlimit_nofile != UINT64_MAX && !proc_set_nofile(core->rlimit_nofile, &err))
-        log_alert(0, "%s", err.text);
-    if (core->rlimit_core != UINT64_MAX && !proc_set_core(core->rlimit_core, &err))
-        log_alert(0, "%s", err.text);
-    if (!set_affinity(core, in->index))
-        log_alert(errno, "sched_setaffinity() failed");
     if (in->index == 0 && core->worker_connections > proc_get_nofile())
         log_warn(0, "%u worker_connections exceed open file resource limit: %llu",
                  core->worker_connections, (unsigned long long)proc_get_nofile());
@@ -329,12 +297,8 @@ become_worker(const struct inherit *in)
             return false;
         }
     }
-    if (in->master_pid > 0 && !proc_no_new_privs())
+    if (in->channel_fd != -1 && !proc_no_new_privs())
         log_alert(errno, "no_new_privs could not be set");
-    if (core->working_directory.len > 0 && chdir(core->working_directory.ptr) != 0) {
-        log_alert(errno, "chdir(\"%.*s\") failed", STR(core->working_directory));
-        return false;
-    }
     return true;
 }
 
@@ -373,7 +337,7 @@ exit_modules(struct config *c)
     }
 }
 
-/* Loop, signals and channel of its own. */
+/* Loop, signals and channel of its own. Without a channel nothing was forked: the loop is as the caller made it. */
 static bool
 set_up_process(struct inherit *in)
 {
@@ -385,7 +349,8 @@ set_up_process(struct inherit *in)
     lock_init_process();
     rand_after_fork();
     signal_reset_after_fork();
-    if (!loop_reset_after_fork(&err) || !signal_watch(signals, on_signal, &err)) {
+    if ((in->channel_fd != -1 && !loop_reset_after_fork(&err)) ||
+        !signal_watch(signals, on_signal, &err)) {
         log_emerg(0, "%s", err.text);
         return false;
     }
@@ -403,7 +368,7 @@ set_up_process(struct inherit *in)
 static bool
 start(struct inherit *in)
 {
-    if (!set_up_process(in) || !become_worker(in))
+    if (!set_up_process(in) || !give_up_rights(in))
         return false;
     attach_zones(in);
     cycle_on_ask(answer_status);

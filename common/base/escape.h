@@ -11,7 +11,7 @@ enum escape_uri {
     ESCAPE_URI_PATH, /* what may not stand in a path: controls, space, '"', '#', '%', '<', '>', '?', '\\', '^',
                            * '`', '{', '|', '}', bytes >= 0x7f */
     ESCAPE_URI_ARGS, /* in a query: also '&', '+', ';', '=' stay; controls, space, '#', '%', '?' ... go */
-    ESCAPE_URI_VALUE, /* one value in a query: as ARGS, and '&', '+', ';' go as well */
+    ESCAPE_URI_VALUE,     /* one value in a query: as ARGS, and '&', '+', ';' go as well */
     ESCAPE_URI_COMPONENT, /* all but unreserved characters of RFC 3986, 2.3 */
 };
 void escape_uri(struct text *t, struct str s, enum escape_uri how);

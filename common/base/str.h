@@ -61,7 +61,8 @@ size_t str_search(struct str s, struct str needle);
 static inline struct str
 str_from(struct str s, size_t at)
 {
-    return (struct str){ s.ptr + at, s.len - at };
+    return (struct str){ at == 0 ? s.ptr : s.ptr + at,
+                         s.len - at }; /* NULL + 0 is undefined in C11 */
 }
 static inline struct str
 str_upto(struct str s, size_t at)

@@ -30,6 +30,9 @@ add_row(struct conf_load *l, const struct directive *d, struct module *m, uint32
     struct row *r = &t->rows[t->n], *same = hash_get(&t->by_name, str_c(d->name));
     struct row_reset *reset;
 
+    /* A row without a setter, or with a field that is not in the module's struct, is a mistake in the table. */
+    ASSERT(d->set != NULL && d->offset + d->size <= m->conf_size);
+    ASSERT(d->inherit == I_VALUE || d->size > 0);
     *r = (struct row){ .d = d, .module = m };
     if (d->inherit == I_LIST)
         share_list(t, r, module_start);
@@ -275,7 +278,7 @@ finish_scope(struct conf_load *l, struct scope *s)
     for (unsigned i = 0; i < module_count && !load_gave_up(l); i++) {
         struct module *m = modules[i];
 
-        if (m->finish == NULL || m->conf_size == 0 || !scope_owns(s, m))
+        if (m->finish == NULL || m->conf_size == 0 || !scope_owns(l, s, m))
             continue;
         if (!m->finish(l, s, s->conf[i]) && l->errors == 0)
             conf_fail_at(l, s->pos, "the settings of module \"%s\" are invalid", m->name);

@@ -235,10 +235,13 @@ config_load(const struct conf_options *o, struct arena *a, struct vec *messages)
         return NULL;
     }
     arena_init(&l.scratch, 16384);
+    arena_init(&l.nodes, 256 * 1024); /* chunks that free() gives back to the system */
     hash_init(&l.logs, &l.scratch);
     hash_init(&l.zones, &l.scratch);
     load(&l);
     message_sort(&l);
+    c->tree = NULL;
+    arena_free(&l.nodes);
     arena_free(&l.scratch);
     if (l.errors > 0) {
         config_free(c);

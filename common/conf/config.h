@@ -81,7 +81,7 @@ struct config {
     struct str conf_path;   /* the main file, absolute */
     struct str error_log;   /* of -e; empty: not given */
     struct vec files;       /* of struct conf_file */
-    struct conf_node *tree; /* the whole text */
+    struct conf_node *tree; /* the whole text; NULL after the load */
     struct scope *root;     /* SCOPE_MAIN */
     struct vec scopes;      /* of struct scope *, parents first */
     struct core_settings core;

@@ -40,7 +40,10 @@ enum conf_inherit {
     I_INNER, /* `if` and `limit_except` see it, other inner scopes start with zero */
 };
 
-/* A directive in the text: its words, its place, the directives in its braces. */
+/*
+ * A directive in the text: its words, its place, the directives in its braces. Nodes and the arrays in them end with
+ * the load (finish and loaded still see them); the bytes of the words live as long as the configuration.
+ */
 struct conf_node {
     struct str *args; /* args[0] is the name; unquoted and unescaped */
     struct conf_pos *arg_pos;

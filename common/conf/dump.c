@@ -43,8 +43,6 @@ dump_row(struct text *t, const struct module *m, const struct directive *d)
     text_char(t, '\t');
     dump_arguments(t, d);
     text_fmt(t, "\t%s\t", d->initial != NULL ? d->initial : "");
-    if (d->no_op)
-        text_fmt(t, "no effect%s", d->help != NULL ? ": " : "");
     text_add(t, str_c(d->help));
     text_char(t, '\n');
 }

@@ -31,7 +31,7 @@ make_node(struct conf_load *l, const struct vec *words)
 {
     uint32_t n = words->len;
     size_t each = sizeof(struct str) + sizeof(struct conf_pos) + 1;
-    struct conf_node *node = arena_alloc(&l->config->arena, sizeof(*node) + n * each);
+    struct conf_node *node = arena_alloc(&l->nodes, sizeof(*node) + n * each);
 
     if (node == NULL) {
         message_no_memory(l);

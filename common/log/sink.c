@@ -71,6 +71,18 @@ log_sink_syslog(struct arena *a, struct str args, enum log_level level, struct e
     return s->syslog != NULL ? s : NULL;
 }
 
+int
+log_fd(const struct log *log)
+{
+    for (const struct log_sink *s = log->sinks; s != NULL; s = s->next) {
+        if (s->kind == SINK_FILE)
+            return s->file->fd;
+        if (s->kind != SINK_SYSLOG)
+            return STDERR_FILENO;
+    }
+    return -1;
+}
+
 void
 log_add_sink(struct log *log, struct log_sink *sink)
 {

@@ -243,8 +243,11 @@ exchange_run(struct task *t)
 {
     struct exchange *x = CONTAINER_OF(t, struct exchange, task);
 
-    if (x->resume && !x->given)
+    if (x->resume && !x->given) {
         phase_run(x);
+        if (!x->resume)
+            task_cancel(t); /* what the phases made ready is looked at here and now */
+    }
     if (x->responding && !x->given && x->sink->ready != NULL)
         x->sink->ready(x);
     exchange_check_over(x);

@@ -332,6 +332,7 @@ h1_client_recv_head(struct h1_client *h, struct arena *arena, struct h1_response
             *why = "no memory for a response head";
             return H1_RECV_BAD;
         }
+        h->head_len = len;
         set_framing(h, head);
         return H1_RECV_HEAD;
     }
@@ -497,6 +498,17 @@ h1_client_splice(struct h1_client *h, int pipe_fd, size_t max, size_t *got)
     *got = (size_t)n;
     h->left -= *got;
     return h->left == 0 ? H1_RECV_END : H1_RECV_BYTES;
+}
+
+void
+h1_client_tunnel(struct h1_client *h)
+{
+    h->framing = H1_UNTIL_CLOSE;
+    h->keepalive = false;
+    h->chunked_out = false;
+    h->after = PULL_MORE;
+    batch_init(&h->batch, BODY_WANT, PIECE_MEM);
+    h->batch_at = 0;
 }
 
 /* ---- the end ---- */

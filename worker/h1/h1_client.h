@@ -23,6 +23,7 @@ struct h1_client {
     bool last_chunk;
     struct buf *in; /* the response head, and what was read behind it */
     size_t scanned;
+    size_t head_len; /* of the last head */
     size_t head_max; /* bytes that a response head may have */
     enum h1_framing framing;
     uint64_t left; /* of a body of known length */
@@ -63,6 +64,8 @@ enum h1_recv h1_client_splice(struct h1_client *h, int pipe_fd, size_t max, size
 size_t h1_client_buffered(const struct h1_client *h);
 /* Bytes read behind the head, taken out for a tunnel. Borrowed from h until its end. */
 struct str h1_client_rest(struct h1_client *h);
+/* After 101: what follows on both sides is raw, until the origin closes. */
+void h1_client_tunnel(struct h1_client *h);
 /* Gives buffers back. True: the connection can serve another request. */
 bool h1_client_end(struct h1_client *h);
 

@@ -58,7 +58,6 @@ struct http_conf {
     struct conf_bufs large_client_header_buffers;
     uint32_t max_headers;
     bool ignore_invalid_headers, underscores_in_headers, merge_slashes, allow_absolute_form;
-    uint64_t connection_pool_size, request_pool_size;
 
     struct template root; /* a path; without its last '/' unless it is an alias */
     bool alias;           /* root holds what `alias` says */
@@ -76,7 +75,7 @@ struct http_conf {
     bool sendfile, tcp_nopush, tcp_nodelay;
     uint64_t sendfile_max_chunk;
     uint32_t aio; /* enum aio_mode */
-    uint64_t directio, read_ahead;
+    uint64_t read_ahead;
     struct conf_bufs output_buffers;
     uint64_t postpone_output;
     struct template limit_rate, limit_rate_after;

@@ -5,7 +5,11 @@
 
 #include "worker/http/request.h"
 
-/* To a URI (path, normalised here; may contain "?args" when args.ptr is NULL). PHASE_JUMP or an error's result. */
+/*
+ * To a URI. With args.ptr NULL `uri` is text as a client would send it (X-Accel-Redirect): split at '?', decoded and
+ * normalised here. Else it is a path as in $uri, of which only "." and ".." are resolved. PHASE_JUMP or an error's
+ * result.
+ */
 enum phase_result redirect_internal(struct exchange *x, struct str uri, struct str args);
 /* To location @name. */
 enum phase_result redirect_named(struct exchange *x, struct str name);

@@ -37,8 +37,6 @@ events_open(struct conf_load *l, const struct directive *d, struct conf_node *n,
 {
     (void)d;
     (void)conf;
-    if (events_scope(conf_config(l)) != NULL)
-        return conf_fail(l, n, 0, "\"events\" directive is duplicate");
     return conf_open_scope(l, n, SCOPE_EVENTS, S("events"), NULL) != NULL;
 }
 
@@ -83,7 +81,11 @@ events_loaded(struct conf_load *l)
 }
 
 static const struct directive events_directives[] = {
-    D_SCOPE("events", CTX_MAIN, ARGS(0, 0), events_open),
+    { .name = "events",
+      .contexts = CTX_MAIN,
+      ARGS(0, 0),
+      .set = events_open,
+      .block = BLOCK_SCOPE },
     D_NUM("worker_connections", CTX_EVENTS, struct events_conf, worker_connections, DEFAULT(512),
           RANGE(1, 100000000)),
     D_FLAG("multi_accept", CTX_EVENTS, struct events_conf, multi_accept, DEFAULT(off)),

@@ -379,6 +379,7 @@ origin_send(struct origin *o)
 
     if (o->conn->sent != before) {
         o->sent_any = true;
+        o->body_begun |= o->streaming && o->send != SEND_HEAD;
         o->attempt->bytes_sent += o->conn->sent - before;
         timer_set(&o->conn->timer, o->conf->read_timeout_ms);
     }

@@ -111,8 +111,10 @@ struct origin {
     bool body_begun; /* a byte of a streamed body was taken: no other attempt */
     bool passed;     /* the head was passed on: no other attempt */
     bool unbuffered;
-    bool out_open; /* the response's body was made and not stopped yet */
-    bool failed;   /* the body ended early */
+    bool streaming; /* the request body comes from the client as it is sent on */
+    bool tunnel;    /* both bodies are raw: after 101 */
+    bool out_open;  /* the response's body was made and not stopped yet */
+    bool failed;    /* the body ended early */
     bool splicing; /* the last pull moved a pipe: leave bytes to the next one if it comes at once */
     bool fresh_only;   /* a pooled connection was stale: the next try opens a new one */
     int pipe[2];       /* pooled pipe of a splice; -1: none */

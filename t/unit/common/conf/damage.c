@@ -124,7 +124,7 @@ TEST(damaged_configurations)
     arena_init(&a, 4096);
     part = read_text(&a, "t/conf/valid/parts/limits.inc");
     REQUIRE(part.len > 0);
-    REQUIRE(glob("t/conf/valid/*.conf", 0, NULL, &found) == 0);
+    REQUIRE(glob("t/fuzz/corpus/conf/*.conf", 0, NULL, &found) == 0);
     for (size_t i = 0; i < found.gl_pathc; i++) {
         struct str text = read_text(&a, found.gl_pathv[i]);
         struct fake_load f;
@@ -148,7 +148,7 @@ TEST(cut_configurations)
     struct str text;
 
     arena_init(&a, 4096);
-    text = read_text(&a, "t/conf/valid/files.conf");
+    text = read_text(&a, "t/fuzz/corpus/conf/files.conf");
     for (size_t n = 0; n < text.len; n++) {
         struct fake_load f;
         char *exact = malloc(n + 1);
