@@ -99,7 +99,12 @@ $SIG{INT} = $SIG{TERM} = sub ($signal) { exit 1 };
 
 # ---- a daemon ------------------------------------------------------------------------------------------------------
 
-sub binary ($class) { abs_path($ENV{WEIR} // 'build/weir') // die "no binary: set WEIR\n" }
+sub binary ($class) {
+    my $path = $ENV{WEIR} // 'build/weir';
+    -x $path or die "$path is no program: build it, or set WEIR\n";
+    return abs_path($path);
+}
+
 sub name ($class)   { 'weir' }
 
 sub new ($class, %option) {
