@@ -114,16 +114,17 @@ try_last(struct request *r, const struct try_files_conf *c)
     return redirect_internal(&r->x, uri, args);
 }
 
-/* The name becomes the URI; the directory keeps its '/', so that its index is looked for. */
+/* The name becomes the URI. A directory lacks its last '/' unless the name has it, so that clients are redirected. */
 static bool
-take(struct request *r, struct str name, bool is_dir)
+take(struct request *r, struct str name)
 {
+    const struct http_conf *c = HTTP_CONF(r);
     struct text uri;
 
     text_init(&uri, request_arena(r));
+    if (c->alias && !c->alias_regex && !str_starts(name, c->alias_for))
+        text_add(&uri, c->alias_for); /* it was found below the alias, so its URI lies there */
     text_add(&uri, name);
-    if (is_dir)
-        text_char(&uri, '/');
     if (uri.failed)
         return false;
     if (!str_eq(text_str(&uri), r->uri)) {
@@ -145,7 +146,7 @@ try_files(struct exchange *x)
 
         if (path.ptr == NULL || !exists(r, path, candidate->is_dir))
             continue;
-        return take(r, name, candidate->is_dir) ? PHASE_NEXT : phase_respond(x, 500);
+        return take(r, name) ? PHASE_NEXT : phase_respond(x, 500);
     }
     return try_last(r, c);
 }

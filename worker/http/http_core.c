@@ -456,7 +456,7 @@ static const struct directive http_core_directives[] = {
     D_CALL("alias", CTX_LOC, ARGS(1, 1), alias_set, FIELD(T, root)),
     D_CALL("internal", CTX_LOC, ARGS(0, 0), internal_set, FIELD(T, internal)),
     D_TABLE("types", HSL, ARGS(0, 0), types_set, FIELD(T, types), .repeat = true),
-    D_STR("default_type", HSL, T, default_type, DEFAULT(text / plain)),
+    D_STR("default_type", HSL, T, default_type, .initial = "text/plain"),
     D_CALL("open_file_cache", HSL, ARGS(1, 2), open_file_cache_set, FIELD(T, open_files.cache)),
     D_MSEC("open_file_cache_valid", HSL, T, open_files.valid_ms, DEFAULT(60s)),
     D_NUM("open_file_cache_min_uses", HSL, T, open_files.min_uses, DEFAULT(1)),

@@ -150,6 +150,8 @@ path_rest(struct request *r, const struct http_conf *c, struct str uri, struct s
         return true;
     }
     if (!str_starts(uri, c->alias_for)) {
+        if (uri.ptr != r->uri.ptr) /* a name of try_files lies below the alias */
+            return true;
         xlog(&r->x, LOG_LEVEL_ERROR, 0,
              "\"alias\" cannot be used in location \"%.*s\" where URI was rewritten",
              STR(c->alias_for));
