@@ -11,7 +11,8 @@ use v5.36;
 use parent -norequire, 'Weir';
 use Weir ();
 
-sub name ($class) { 'nginx' }
+sub name ($class)      { 'nginx' }
+sub temporary ($class) { qw(client_body proxy fastcgi uwsgi scgi) }
 
 sub binary ($class) {
     for my $path (map { "$_/nginx" } split(/:/, $ENV{PATH}), '/usr/sbin', '/usr/local/sbin') {
