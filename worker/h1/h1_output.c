@@ -156,6 +156,9 @@ h1_output_head(struct h1 *h)
         return true;
     if (request_body_state(r) == BODY_AWAITED)
         request_body_discard(r);
+    /* what is wrong with a body that came with its head is known before the head says "keep-alive" */
+    if (request_body_state(r) == BODY_DISCARDING && !h->body.done)
+        (void)h1_body_skip(h);
     run->ending = choose_ending(r);
     run->keepalive = choose_keepalive(h);
     run->promised = run->ending == H1_END_LENGTH && !r->res.head_only ? (uint64_t)r->res.length : 0;

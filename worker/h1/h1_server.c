@@ -241,6 +241,13 @@ h1_drop_partial(struct h1 *h, int status, const char *why)
     exchange_abort(&r->x, STOP_CLIENT_GONE);
 }
 
+static uint64_t
+head_max(const struct http_conf *conf)
+{
+    return conf->client_header_buffer_size +
+           conf->large_client_header_buffers.number * conf->large_client_header_buffers.size;
+}
+
 /* One line of a head may have as much as one large buffer, all lines what all buffers together have. */
 static const char *
 check_lengths(struct str head, const struct h1_request_head *parsed, const struct http_conf *conf,
@@ -248,30 +255,26 @@ check_lengths(struct str head, const struct h1_request_head *parsed, const struc
 {
     uint64_t line_max =
         num_max(conf->large_client_header_buffers.size, conf->client_header_buffer_size);
+    bool too_large = head.len > head_max(conf);
 
     if (parsed->line.len + 2 > line_max) {
         *status = 414;
         return "too long URI";
     }
-    if (head.len <= line_max)
-        return NULL;
-    while (head.len > 0) {
+    while (head.len > line_max) {
         size_t len = str_find(head, '\n');
 
         if (len >= line_max) {
             *status = 494;
             return "too long header line";
         }
-        head = str_from(head, len < head.len ? len + 1 : len);
+        head = str_from(head, len + 1);
+    }
+    if (too_large) {
+        *status = 494;
+        return "too large request";
     }
     return NULL;
-}
-
-static uint64_t
-head_max(const struct http_conf *conf)
-{
-    return conf->client_header_buffer_size +
-           conf->large_client_header_buffers.number * conf->large_client_header_buffers.size;
 }
 
 /* What came behind the head: body bytes stay where they are, a further head gets a buffer of its own. */
@@ -353,12 +356,8 @@ h1_may_read_on(struct h1 *h)
     int status;
     const char *why = h1_check_start(bytes, &parsed, &status);
 
-    if (why == NULL && bytes.len > HEAD_FIRST / 4)
+    if (why == NULL)
         why = check_lengths(bytes, &parsed, conf, &status);
-    if (why == NULL && bytes.len >= head_max(conf)) {
-        status = 494;
-        why = "too large request";
-    }
     if (why != NULL) {
         h1_refuse_partial(h, status, why);
         return false;

@@ -319,8 +319,10 @@ http_core_finish(struct conf_load *l, struct scope *s, void *conf)
         const struct http_conf *parent = http_conf(s->parent);
 
         if (parent->server_tokens == c->server_tokens && c->server_tokens != TOKENS_TEXT &&
-            parent->server_line.ptr != NULL)
-            return true; /* copied with the rest */
+            parent->server_line.ptr != NULL) {
+            c->server_line = parent->server_line;
+            return true;
+        }
     }
     c->server_line =
         product.len > 0 ? arena_fmt(conf_arena(l), "Server: %.*s\r\n", STR(product)) : S("");
