@@ -53,6 +53,8 @@ COMPILE = $(CC) -std=gnu11 -D_GNU_SOURCE $(CFLAGS) -pthread -I$(BUILD) -I. -MMD 
 LINK    = $(CC) $(CFLAGS) -pthread $(LDFLAGS) $(CFLAGS_USER) $(LDFLAGS_USER)
 
 SRC  := $(shell find $(wildcard common master worker) -name '*.c')
+# A file that has gone must leave the library too.
+$(shell mkdir -p $(BUILD); echo $(SRC) | cmp -s - $(BUILD)/sources || echo $(SRC) >$(BUILD)/sources)
 OBJ  := $(SRC:%.c=$(BUILD)/%.o)
 UNIT := $(patsubst %.c,$(BUILD)/%,$(shell find t/unit -name '*.c'))
 FUZZ := $(patsubst %.c,$(BUILD)/%,$(wildcard t/fuzz/*.c))
@@ -66,10 +68,10 @@ $(BUILD)/%.o: %.c $(BUILD)/config.mk
 	$(SAY) CC $<
 	$(Q)$(COMPILE) -c -o $@ $<
 
-$(BUILD)/libweir.a: $(filter-out $(BUILD)/master/main.o,$(OBJ))
+$(BUILD)/libweir.a: $(filter-out $(BUILD)/master/main.o,$(OBJ)) $(BUILD)/sources
 	@rm -f $@
 	$(SAY) AR $@
-	$(Q)$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $(filter %.o,$^)
 
 $(BUILD)/weir: $(BUILD)/master/main.o $(BUILD)/libweir.a
 	$(SAY) LD $@

@@ -251,9 +251,12 @@ static void
 on_stuck_lock(const struct shm_lock *lock, uint32_t owner_tid)
 {
     struct msg_stuck m = { .owner_tid = owner_tid };
+    struct zone *z = zone_of_lock(lock);
+    struct str name = z != NULL ? zone_name(z) : S("?");
 
-    (void)lock;
-    log_alert(0, "waited a second for a zone's lock; thread %u holds it", owner_tid);
+    (void)str_to_c(name, m.zone, sizeof(m.zone));
+    log_alert(0, "waited a second for the lock of zone \"%.*s\": thread %u holds it", STR(name),
+              owner_tid);
     if (has_channel)
         CHANNEL_SEND(&channel, MSG_STUCK, &m);
 }
@@ -302,6 +305,7 @@ give_up_rights(const struct inherit *in)
 static void
 attach_zones(const struct inherit *in)
 {
+    process_slot = in->incarnation != 0 ? slot_ref(in->slot, in->incarnation) : 0;
     for (uint32_t i = 0; i < in->config->zones.len; i++) {
         struct zone_spec *spec = *VEC_AT(&in->config->zones, struct zone_spec *, i);
 

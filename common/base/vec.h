@@ -27,7 +27,9 @@ void vec_remove(struct vec *v, uint32_t i);
 #define VEC_PUSH(v, type)  ((type *)vec_push_size((v), sizeof(type)))
 #define VEC_AT(v, type, i) (&((type *)(v)->data)[i])
 /* for each: `it` is a type * */
-#define VEC_FOREACH(it, type, v) \
-    for (type *it = (v)->data, *it##_end = (v)->len == 0 ? it : it + (v)->len; it != it##_end; it++)
+/* (type may be a pointer; an empty vec has no data, and adding even zero to NULL is undefined.) */
+#define VEC_FOREACH(it, type, v)                                                           \
+    for (__typeof__(type) *it = (v)->data, *it##_end = (v)->len == 0 ? it : it + (v)->len; \
+         it != it##_end; it++)
 
 #endif

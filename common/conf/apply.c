@@ -278,7 +278,7 @@ finish_scope(struct conf_load *l, struct scope *s)
     for (unsigned i = 0; i < module_count && !load_gave_up(l); i++) {
         struct module *m = modules[i];
 
-        if (m->finish == NULL || m->conf_size == 0 || !scope_owns(s, m))
+        if (m->finish == NULL || m->conf_size == 0 || !scope_owns(l, s, m))
             continue;
         if (!m->finish(l, s, s->conf[i]) && l->errors == 0)
             conf_fail_at(l, s->pos, "the settings of module \"%s\" are invalid", m->name);

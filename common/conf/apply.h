@@ -55,6 +55,6 @@ struct scope *scope_new(struct conf_load *l, enum scope_kind kind, struct scope 
 /* Fills conf: what it inherits, and the structs of the modules for which it is the outermost scope. */
 bool scope_enter(struct conf_load *l, struct scope *s);
 /* Whether the module's struct of the scope is another one than the parent's. */
-bool scope_owns(const struct scope *s, const struct module *m);
+bool scope_owns(const struct conf_load *l, const struct scope *s, const struct module *m);
 
 #endif

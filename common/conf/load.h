@@ -49,8 +49,9 @@ struct conf_load {
     uint64_t bytes;
 
     struct row_table *rows; /* apply.c */
-    struct vec pending;     /* of struct load_pending: a stack */
-    struct scope *scope;    /* conf_scope() */
+    void *absent; /* zeros: the struct of a module further out than any of its rows may stand */
+    struct vec pending;  /* of struct load_pending: a stack */
+    struct scope *scope; /* conf_scope() */
 
     struct hash logs, zones; /* by path, by name */
 };

@@ -41,9 +41,9 @@ scope_new(struct conf_load *l, enum scope_kind kind, struct scope *parent)
 }
 
 bool
-scope_owns(const struct scope *s, const struct module *m)
+scope_owns(const struct conf_load *l, const struct scope *s, const struct module *m)
 {
-    return s->conf[m->index] != NULL &&
+    return s->conf[m->index] != NULL && s->conf[m->index] != l->absent &&
            (s->parent == NULL || s->conf[m->index] != s->parent->conf[m->index]);
 }
 
@@ -87,7 +87,7 @@ conf_own(struct conf_load *l, struct scope *s, const struct module *m)
     void *copy;
 
     ASSERT(s->conf != NULL && s->conf[m->index] != NULL);
-    if (scope_owns(s, m))
+    if (scope_owns(l, s, m))
         return s->conf[m->index];
     copy = arena_alloc(&l->config->arena, m->conf_size);
     if (copy == NULL) {
@@ -114,7 +114,7 @@ reset_fields(struct conf_load *l, struct scope *s)
     VEC_FOREACH (r, struct row_reset, &l->rows->resets) {
         char *conf = s->conf[r->module];
 
-        if (conf == NULL || (inner && r->inner) || is_zero(conf + r->offset, r->size))
+        if ((inner && r->inner) || is_zero(conf + r->offset, r->size))
             continue;
         conf = conf_own(l, s, modules[r->module]);
         if (conf == NULL)
@@ -176,7 +176,7 @@ create_confs(struct conf_load *l, struct scope *s)
         uint32_t contexts = l->rows->contexts[i];
         void *conf;
 
-        created[i] = s->conf[i] == NULL && modules[i]->conf_size > 0 &&
+        created[i] = s->conf[i] == l->absent &&
                      ((contexts & below) != 0 || (contexts == 0 && s->kind == SCOPE_MAIN));
         if (!created[i])
             continue;
@@ -195,15 +195,32 @@ create_confs(struct conf_load *l, struct scope *s)
     return ok;
 }
 
+/* Until a module gets its first struct, it has zeros to look at: scope_conf() is never NULL. */
+static bool
+enter_root(struct conf_load *l, struct scope *s)
+{
+    struct arena *a = &l->config->arena;
+    size_t size = 1;
+
+    for (unsigned i = 0; i < module_count; i++)
+        size = modules[i]->conf_size > size ? modules[i]->conf_size : size;
+    l->absent = arena_zalloc(a, size);
+    s->conf = arena_zalloc(a, module_count * sizeof(void *));
+    if (l->absent == NULL || s->conf == NULL)
+        return message_no_memory(l);
+    for (unsigned i = 0; i < module_count; i++)
+        if (modules[i]->conf_size > 0)
+            s->conf[i] = l->absent;
+    return true;
+}
+
 bool
 scope_enter(struct conf_load *l, struct scope *s)
 {
     if (s->parent != NULL)
         s->conf = s->parent->conf;
-    else
-        s->conf = arena_zalloc(&l->config->arena, module_count * sizeof(void *));
-    if (s->conf == NULL)
-        return message_no_memory(l);
+    else if (!enter_root(l, s))
+        return false;
     l->scope = s;
     return reset_fields(l, s) && create_confs(l, s);
 }

@@ -51,7 +51,10 @@ struct scope {
 };
 
 struct module;
-/* The module's settings that hold in this scope; never NULL for a module with conf_size. */
+/*
+ * The module's settings that hold in this scope; never NULL for a module with conf_size. Further out than its rows may
+ * stand (a module of http {} in the main scope) it is all zeros, and finish is not called for it.
+ */
 #define scope_conf(s, m) ((s)->conf[(m)->index])
 /* The nearest scope of that kind, itself included; NULL when there is none. */
 struct scope *scope_up(struct scope *s, enum scope_kind kind);

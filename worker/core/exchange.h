@@ -77,10 +77,11 @@ struct exchange {
     struct xmem *mem; /* shared by the tree when attached */
     void **state;     /* by module index; made on first use */
     struct log_context log_ctx;
-    struct task task;    /* on the ready list */
-    uint32_t pending;    /* callbacks that still will come */
-    uint32_t generation; /* differs between exchanges: tells a reused piece of memory from its former use */
-    const char *doing;   /* for the error log: "reading response header from upstream"; or NULL */
+    struct task task; /* on the ready list */
+    uint32_t pending; /* callbacks that still will come */
+    uint32_t
+        generation; /* differs between exchanges: tells a reused piece of memory from its former use */
+    const char *doing; /* for the error log: "reading response header from upstream"; or NULL */
     uint8_t jumps, depth;
     bool detached, responding /* head was called */, given /* response is over */, dead;
     bool waited_for; /* its parent's join waits for its bytes now */

@@ -64,6 +64,7 @@ struct request {
     bool internal;  /* by redirect, error_page or as a child: `internal` locations accept it */
     bool keepalive; /* what client and protocol allow; the codec decides finally */
     bool expect_continue;
+    bool pipelined; /* its head came together with the request before: $pipe */
     bool error_page_used; /* an error_page redirect has been followed (recursive_error_pages) */
     uint8_t uri_changes;  /* left of 10 */
 
@@ -120,5 +121,15 @@ void request_captures(struct request *r, struct str subject, const struct regex_
 struct str request_host(const struct request *r);
 
 extern const struct exchange_kind http_exchange_kind;
+
+enum { REQUEST_URI_CHANGES = 10 };
+
+/* Set by the rooms above: `, upstream: "..."` of error log lines; whether the exchange goes on without its client
+ * (proxy_ignore_client_abort, a cache fill). NULL: nothing, no. */
+extern void (*request_describe_upstream)(const struct request *r, struct text *t);
+extern bool (*request_outlives_client)(const struct request *r);
+
+/* Counter ids, shared by the codecs: requests so far; now reading a head; now answering. */
+extern uint16_t requests_total, requests_reading, requests_writing;
 
 #endif

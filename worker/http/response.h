@@ -15,7 +15,8 @@ struct response {
     /* What an error shows to the client in place of its page's own status (error_page.c): response_start makes it
      * `status` and forgets `reason`. 0: the handler's status holds. */
     uint16_t error_status;
-    struct str reason;     /* of an origin's status line; else empty: the standard phrase */
+    uint16_t refused;  /* set by a head filter: this status is answered in its place (412, 416) */
+    struct str reason; /* of an origin's status line; else empty: the standard phrase */
     struct fields
         fields; /* without those below, Date, Server, Connection and framing: the codec writes these */
     struct source *body;     /* NULL: none */
@@ -24,12 +25,13 @@ struct response {
     struct str charset;      /* appended as "; charset=" when not empty */
     struct str etag;         /* quoted, W/ included; empty: none */
     int64_t last_modified;   /* seconds since 1970; -1: none */
-    bool accept_ranges;      /* the body may be asked for in parts */
+    bool accept_ranges;      /* the body may be asked for in parts: the range filter tells so */
     bool head_only;          /* HEAD, 204, 304: no body goes out */
     bool keep_length;        /* HEAD of an origin: length is told though no body comes */
     bool from_origin;        /* Server and Date are the origin's where they are passed */
     bool started;            /* head filters have run */
     bool no_keepalive;       /* the connection closes after it (request body unread, errors) */
+    bool failing;            /* it answers a failure of the response before: a second one ends it */
     bool tunnel;             /* 101 or CONNECT: both bodies are raw from here on */
     struct fields trailers;  /* sent at END where the protocol can; from origin or add_trailer */
 };
@@ -48,6 +50,9 @@ enum phase_result response_send(struct request *r, uint16_t status, struct str c
 void response_reset(struct request *r, enum stop why);
 /* At END: add_trailer values and those of the origin. The codec asks for it once. */
 const struct fields *response_trailers(struct request *r);
+
+/* Set by the module that has add_trailer: puts its values into r->res.trailers at END. NULL: none. */
+extern void (*response_add_trailers)(struct request *r);
 
 /* For head filters. body_changes: drops Content-Length and Accept-Ranges, weakens ETag; the caller decides on
  * Last-Modified. */

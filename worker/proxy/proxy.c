@@ -656,7 +656,7 @@ proxy_content(struct exchange *x)
         return result;
     p->origin.streaming = body != NULL && request_body_state(r) == BODY_STREAMING;
     if (p->origin.streaming)
-        request_body_on_ready(r, on_body, &p->origin);
+        request_body_on_more(r, on_body, &p->origin);
     origin_begin(&p->origin, r, p->group, &p->conf->origin, &proxy_driver, body, length);
     return origin_answer(&p->origin);
 }

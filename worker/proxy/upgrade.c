@@ -38,7 +38,7 @@ upgrade_begin(struct proxy_exchange *p)
     o->tunnel = true;
     o->unbuffered = true;
     h1_client_tunnel(&p->h1);
-    request_body_on_ready(r, on_client_bytes, o);
+    request_body_on_more(r, on_client_bytes, o);
 
     r->res.tunnel = true;
     res->length = -1;

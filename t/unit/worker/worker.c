@@ -270,6 +270,7 @@ TEST_ALONE(signals_to_the_worker)
     CHECK_EQ(message(NULL, 0), MSG_READY);
     kill(w.pid, SIGQUIT);
     CHECK_EQ(exit_status(), 0);
+    fixture_end(&w.fixture);
     start_worker(conf);
     CHECK_EQ(message(NULL, 0), MSG_READY);
     kill(w.pid, SIGTERM);

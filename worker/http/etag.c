@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * etag.c - entity tags (RFC 9110, 8.8.3).
+ */
+#include "worker/http/etag.h"
+
+struct str
+etag_make(struct arena *a, int64_t mtime, uint64_t size)
+{
+    return arena_fmt(a, "\"%llx-%llx\"", (unsigned long long)mtime, (unsigned long long)size);
+}
+
+static struct str
+without_weak(struct str etag, bool *weak)
+{
+    *weak = str_starts(etag, S("W/"));
+    return *weak ? str_from(etag, 2) : etag;
+}
+
+/* Takes the next entity-tag off the list; a broken one ends it (RFC 9110, 13.1.1). */
+static bool
+next_tag(struct str *list, struct str *tag)
+{
+    size_t at = 0, close;
+
+    while (at < list->len &&
+           (list->ptr[at] == ' ' || list->ptr[at] == '\t' || list->ptr[at] == ','))
+        at++;
+    *list = str_from(*list, at);
+    at = str_starts(*list, S("W/")) ? 2 : 0;
+    if (at >= list->len || list->ptr[at] != '"')
+        return false;
+    close = at + 1 + str_find(str_from(*list, at + 1), '"');
+    if (close >= list->len)
+        return false;
+    *tag = str_upto(*list, close + 1);
+    *list = str_from(*list, close + 1);
+    return true;
+}
+
+bool
+etag_in_list(struct str list, struct str etag, bool weak)
+{
+    bool ours_weak, its_weak;
+    struct str ours = without_weak(etag, &ours_weak), tag;
+
+    if (str_eq(str_trim(list), S("*")))
+        return true;
+    if (etag.len == 0 || (ours_weak && !weak))
+        return false;
+    while (next_tag(&list, &tag)) {
+        struct str its = without_weak(tag, &its_weak);
+
+        if (str_eq(its, ours) && (weak || !its_weak))
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * request.c - a request from its parsed head to its log line: what all protocols check, the server that serves it, the
+ * start of its phases, its end.
+ */
+#include "worker/http/request.h"
+
+#include "common/sys/clock.h"
+#include "worker/core/template.h"
+#include "worker/http/error_page.h"
+#include "worker/http/http_conf.h"
+#include "worker/http/request_body.h"
+#include "worker/http/target.h"
+
+uint16_t requests_total, requests_reading, requests_writing;
+void (*request_describe_upstream)(const struct request *r, struct text *t);
+bool (*request_outlives_client)(const struct request *r);
+
+/* ---- the exchange's kind ---- */
+
+static void
+request_stop(struct exchange *x, enum stop why)
+{
+    struct request *r = request_of(x);
+
+    source_stop(r->res.body, why);
+    r->res.body = NULL;
+    request_body_end(r);
+}
+
+static void
+request_log(struct exchange *x)
+{
+    struct request *r = request_of(x);
+
+    if (x->parent != NULL && !x->detached && !HTTP_CONF(r)->log_subrequest)
+        return;
+    phase_run_all(x, HTTP_LOG);
+}
+
+static void
+describe_quoted(struct text *t, const char *what, struct str value)
+{
+    if (value.len == 0)
+        return;
+    text_add(t, str_c(what));
+    text_add(t, value);
+    text_char(t, '"');
+}
+
+static void
+request_describe(const struct log_context *ctx, struct text *t)
+{
+    const struct exchange *x = CONTAINER_OF(ctx, struct exchange, log_ctx);
+    const struct request *r = CONTAINER_OF(x, struct request, x);
+    const struct request *root = CONTAINER_OF(x->root, struct request, x);
+    char addr[ADDR_TEXT_MAX];
+
+    if (x->doing != NULL) {
+        TEXT_LIT(t, " while ");
+        text_add(t, str_c(x->doing));
+    }
+    if (x->conn != NULL) {
+        TEXT_LIT(t, ", client: ");
+        text_bytes(t, addr, addr_format_ip(&x->conn->peer, addr));
+    }
+    if (r->server != NULL) {
+        TEXT_LIT(t, ", server: ");
+        text_add(t, r->server->name);
+    }
+    describe_quoted(t, ", request: \"", root->line);
+    if (r != root)
+        describe_quoted(t, ", subrequest: \"", r->uri);
+    if (request_describe_upstream != NULL)
+        request_describe_upstream(r, t);
+    describe_quoted(t, ", host: \"", fields_value(&root->fields, FIELD_HOST));
+    describe_quoted(t, ", referrer: \"", fields_value(&root->fields, FIELD_REFERER));
+}
+
+const struct exchange_kind http_exchange_kind = {
+    .respond = error_page_respond,
+    .stop = request_stop,
+    .log = request_log,
+    .describe = request_describe,
+};
+
+/* ---- beginning ---- */
+
+struct request *
+request_new(struct conn *c, const struct codec *codec, void *sink_data)
+{
+    struct xmem *mem = xmem_get();
+    struct request *r;
+
+    if (mem == NULL)
+        return NULL;
+    r = ARENA_NEW(&mem->arena, struct request);
+    if (r == NULL) {
+        xmem_put(mem);
+        return NULL;
+    }
+    exchange_init(&r->x, &http_exchange_kind, NULL, false, mem, c, &codec->sink, sink_data);
+    r->x.log_ctx.id = c->id;
+    r->codec = codec;
+    r->scheme = S("http");
+    r->content_length = -1;
+    r->uri_changes = REQUEST_URI_CHANGES;
+    r->started_ms = clock_ms;
+    r->started_wall_ms = clock_wall_ms;
+    fields_init(&r->fields, &mem->arena);
+    response_init(&r->res, &mem->arena);
+    r->server = http_default_server(c);
+    r->x.scope = r->server->scope;
+    return r;
+}
+
+enum method
+method_find(struct str name)
+{
+    static const struct {
+        struct str name;
+        enum method method;
+    } methods[] = {
+        { S_INIT("GET"), METHOD_GET },           { S_INIT("HEAD"), METHOD_HEAD },
+        { S_INIT("POST"), METHOD_POST },         { S_INIT("PUT"), METHOD_PUT },
+        { S_INIT("DELETE"), METHOD_DELETE },     { S_INIT("OPTIONS"), METHOD_OPTIONS },
+        { S_INIT("PATCH"), METHOD_PATCH },       { S_INIT("MKCOL"), METHOD_MKCOL },
+        { S_INIT("COPY"), METHOD_COPY },         { S_INIT("MOVE"), METHOD_MOVE },
+        { S_INIT("PROPFIND"), METHOD_PROPFIND }, { S_INIT("PROPPATCH"), METHOD_PROPPATCH },
+        { S_INIT("LOCK"), METHOD_LOCK },         { S_INIT("UNLOCK"), METHOD_UNLOCK },
+        { S_INIT("TRACE"), METHOD_TRACE },       { S_INIT("CONNECT"), METHOD_CONNECT },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(methods); i++) {
+        if (str_eq(methods[i].name, name))
+            return methods[i].method;
+    }
+    return METHOD_OTHER;
+}
+
+/* ---- what is wrong with a request ---- */
+
+/* Why a request is refused; status 0: it is not. */
+struct verdict {
+    int status;
+    const char *why;
+};
+static const struct verdict fine;
+
+/* RFC 9112, 3.2: one valid Host, always in 1.1; the authority of an absolute target takes its place. */
+static struct verdict
+check_host(struct request *r, const struct target *t)
+{
+    const struct field *host = fields_get(&r->fields, FIELD_HOST);
+    struct arena *a = request_arena(r);
+    int port;
+
+    if (host == NULL && r->version == HTTP_11)
+        return (struct verdict){ 400, "client sent HTTP/1.1 request without \"Host\" header" };
+    if (host != NULL) {
+        if (fields_more(&r->fields, host) != NULL)
+            return (struct verdict){ 400, "client sent duplicate \"Host\" header" };
+        if (!authority_parse(host->value, a, &r->host, &port))
+            return (struct verdict){ 400, "client sent invalid host header" };
+        r->authority = host->value;
+    }
+    if (t->form == TARGET_ABSOLUTE || (r->authority.len == 0 && t->form == TARGET_AUTHORITY)) {
+        if (!authority_parse(t->authority, a, &r->host, &port))
+            return (struct verdict){ 400, "client sent invalid host in request line" };
+        r->authority = t->authority;
+    }
+    return fine;
+}
+
+static struct verdict
+check_method(const struct request *r, const struct target *t)
+{
+    if (r->method == METHOD_CONNECT)
+        return (struct verdict){ 405, "client sent CONNECT method" };
+    if (r->method == METHOD_TRACE)
+        return (struct verdict){ 405, "client sent TRACE method" };
+    if (t->form != TARGET_ORIGIN && t->form != TARGET_ABSOLUTE)
+        return (struct verdict){ 400, "client sent invalid request" };
+    return fine;
+}
+
+/* $request_uri of an absolute target is its path and query, "/" where the path is empty. */
+static bool
+cut_absolute_target(struct request *r, const struct target *t)
+{
+    size_t skip = (size_t)(t->authority.ptr + t->authority.len - r->target.ptr);
+    struct str rest = str_from(r->target, skip);
+
+    if (rest.len == 0) {
+        r->target = S("/");
+    } else if (rest.ptr[0] != '/') {
+        r->target = arena_fmt(request_arena(r), "/%.*s", STR(rest));
+    } else {
+        r->target = rest;
+    }
+    return r->target.ptr != NULL;
+}
+
+static struct verdict
+check_path(struct request *r, const struct target *t)
+{
+    bool merge = HTTP_CONF(r)->merge_slashes, plain;
+    struct text path;
+
+    if (t->form == TARGET_ABSOLUTE && !cut_absolute_target(r, t))
+        return (struct verdict){ 500, "no memory for a request" };
+    r->args = t->query;
+    r->uri_as_sent = true;
+    if (target_is_plain(t->path, merge)) {
+        r->uri = t->path;
+        return fine;
+    }
+    text_init(&path, request_arena(r));
+    if (!target_normalise(t->path, merge, &path, &plain))
+        return (struct verdict){ 400, "client sent invalid request" };
+    r->uri = text_str(&path);
+    return fine;
+}
+
+static struct verdict
+request_check(struct request *r)
+{
+    struct target t = target_parse(r->target);
+    struct verdict v;
+
+    r->method = method_find(r->method_name);
+    v = check_host(r, &t);
+    if (v.status != 0)
+        return v;
+    http_choose_server(r);
+    v = check_method(r, &t);
+    if (v.status == 0)
+        v = check_path(r, &t);
+    return v;
+}
+
+static bool
+contains(struct str text, struct str part)
+{
+    return str_search(text, part) < text.len;
+}
+
+/* Bits of keepalive_disable; 1 is "none". */
+enum { KEEPALIVE_MSIE6 = 2, KEEPALIVE_SAFARI = 4 };
+
+/* Old browsers that fail on kept connections. */
+static bool
+browser_breaks_keepalive(const struct request *r)
+{
+    uint32_t disabled = HTTP_CONF(r)->keepalive_disable;
+    struct str agent;
+
+    if ((disabled & KEEPALIVE_MSIE6) && r->method == METHOD_POST) {
+        agent = fields_value(&r->fields, FIELD_USER_AGENT);
+        if (contains(agent, S("MSIE 6.")) || contains(agent, S("MSIE 5.")) ||
+            contains(agent, S("MSIE 4.")))
+            return true;
+    }
+    if (disabled & KEEPALIVE_SAFARI) {
+        agent = fields_value(&r->fields, FIELD_USER_AGENT);
+        return contains(agent, S("Safari/")) && contains(agent, S("Mac OS X")) &&
+               !contains(agent, S("Chrome/"));
+    }
+    return false;
+}
+
+void
+request_start(struct request *r)
+{
+    struct verdict v = request_check(r);
+
+    if (v.status != 0) {
+        request_bad(r, v.status, v.why);
+        return;
+    }
+    r->expect_continue =
+        r->version == HTTP_11 && fields_has_token(&r->fields, FIELD_EXPECT, S("100-continue"));
+    if (r->keepalive && browser_breaks_keepalive(r))
+        r->keepalive = false;
+    r->x.doing = NULL;
+    phase_run(&r->x);
+}
+
+/* ---- refused, or left alone ---- */
+
+void
+request_bad(struct request *r, int status, const char *why)
+{
+    r->keepalive = false;
+    xlog(&r->x, LOG_LEVEL_INFO, 0, "%s", why);
+    r->x.doing = NULL;
+    if (r->method == METHOD_OTHER)
+        r->method = method_find(r->method_name);
+    if (phase_respond(&r->x, status) == PHASE_JUMP)
+        phase_run(&r->x);
+}
+
+void
+request_client_gone(struct request *r)
+{
+    if (!r->x.responding)
+        r->res.status = 499;
+    exchange_abort(&r->x, STOP_CLIENT_GONE);
+}
+
+/* ---- questions ---- */
+
+struct str
+request_arg(const struct request *r, struct str name)
+{
+    struct str rest = r->args, piece;
+
+    while (rest.ptr != NULL && str_split(&rest, '&', &piece)) {
+        if (piece.len > name.len && piece.ptr[name.len] == '=' &&
+            str_eq_nocase(str_upto(piece, name.len), name))
+            return str_from(piece, name.len + 1);
+    }
+    return STR_NONE;
+}
+
+struct str
+request_cookie(const struct request *r, struct str name)
+{
+    const struct field *f = fields_get(&r->fields, FIELD_COOKIE);
+
+    for (; f != NULL; f = fields_more(&r->fields, f)) {
+        struct str rest = f->value, piece;
+
+        while (rest.ptr != NULL && str_split(&rest, ';', &piece)) {
+            piece = str_trim(piece);
+            if (piece.len > name.len && piece.ptr[name.len] == '=' &&
+                str_eq_nocase(str_upto(piece, name.len), name))
+                return str_from(piece, name.len + 1);
+        }
+    }
+    return STR_NONE;
+}
+
+struct str
+request_host(const struct request *r)
+{
+    if (r->host.len > 0 || r->server == NULL)
+        return r->host;
+    return r->server->name;
+}
+
+void
+request_captures(struct request *r, struct str subject, const struct regex_match *m)
+{
+    r->captures = *m;
+    r->capture_subject = subject;
+}
+
+static struct str
+request_capture(struct exchange *x, unsigned group)
+{
+    const struct request *r = request_of(x);
+    size_t from, to;
+
+    if (group >= r->captures.n)
+        return STR_NONE;
+    from = r->captures.at[2 * (size_t)group];
+    to = r->captures.at[2 * (size_t)group + 1];
+    if (from == SIZE_MAX || to < from || to > r->capture_subject.len)
+        return STR_NONE;
+    return str_n(r->capture_subject.ptr + from, to - from);
+}
+
+__attribute__((constructor)) static void
+request_set_up(void)
+{
+    template_capture = request_capture;
+}

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * subrequest.c - child exchanges and their sinks: join, capture, drain.
+ */
+#include "worker/http/subrequest.h"
+
+#include "worker/core/var.h"
+#include "worker/http/http_conf.h"
+#include "worker/http/request_body.h"
+#include "worker/http/target.h"
+
+enum { DEPTH_MAX = 50, DRAIN_WANT = 64 * 1024 };
+
+/* ---- making a child ---- */
+
+/* What hangs on the client's connection is looked up while there surely is one. */
+static void
+remember_client(struct request *parent)
+{
+    static const char *const names[] = {
+        "remote_addr", "remote_port", "binary_remote_addr",  "server_addr",
+        "server_port", "connection",  "connection_requests", "scheme",
+        "https",       "remote_user",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        (void)var_get_named(&parent->x, str_c(names[i]));
+}
+
+static bool
+set_target(struct request *c, const struct subrequest_options *o)
+{
+    size_t question = o->args.ptr == NULL ? str_find(o->uri, '?') : o->uri.len;
+    struct str path = str_upto(o->uri, question);
+    struct text t;
+    bool plain;
+
+    text_init(&t, request_arena(c));
+    if (!target_normalise(path, true, &t, &plain) || t.failed)
+        return false;
+    c->uri = text_str(&t);
+    c->args = question < o->uri.len ? str_from(o->uri, question + 1) : o->args;
+    return true;
+}
+
+/* The request's fields are the parent's; what is the child's own starts over. */
+static void
+copy_request(struct request *c, const struct request *parent, const struct subrequest_options *o)
+{
+    struct exchange x = c->x;
+
+    *c = *parent;
+    c->x = x;
+    response_init(&c->res, request_arena(c));
+    c->body = NULL;
+    c->internal = true;
+    c->uri_changed = c->uri_as_sent = c->error_page_used = false;
+    c->uri_changes = REQUEST_URI_CHANGES;
+    c->bytes_sent = c->body_sent = 0;
+    c->limit_rate_set = false;
+    c->expect_continue = false;
+    if (!o->keep_method && c->method != METHOD_HEAD) {
+        c->method = METHOD_GET;
+        c->method_name = S("GET");
+    }
+    if (!o->keep_body) {
+        c->content_length = -1;
+        c->body_chunked = false;
+    }
+    if (!o->clone) {
+        c->captures.n = 0;
+        c->location = NULL;
+    }
+}
+
+static const struct sink_ops drain_sink;
+
+static void
+on_child_done(struct exchange *x, void *data)
+{
+    struct request *c = request_of(x);
+    const struct subrequest_options *o = data;
+
+    if (c->x.detached)
+        request_body_end(c);
+    if (o->done != NULL)
+        o->done(x, o->done_data);
+}
+
+struct request *
+subrequest_new(struct request *parent, const struct subrequest_options *o)
+{
+    struct exchange *px = &parent->x;
+    struct request *c;
+    struct subrequest_options *kept;
+
+    if (px->depth >= DEPTH_MAX) {
+        xlog(px, LOG_LEVEL_ERROR, 0, "subrequests cycle while processing \"%.*s\"", STR(o->uri));
+        return NULL;
+    }
+    c = ARENA_NEW(&px->mem->arena, struct request);
+    kept = ARENA_NEW(&px->mem->arena, struct subrequest_options);
+    if (c == NULL || kept == NULL)
+        return NULL;
+    *kept = *o;
+    c->x.mem = px->mem;
+    copy_request(c, parent, o);
+    if (o->clone) {
+        c->uri = parent->uri;
+        c->args = parent->args;
+    } else if (!set_target(c, o)) {
+        xlog(px, LOG_LEVEL_ERROR, 0, "unsafe URI \"%.*s\" of a subrequest", STR(o->uri));
+        return NULL;
+    }
+    if (o->detached)
+        remember_client(parent);
+    exchange_init(&c->x, &http_exchange_kind, px, o->detached, NULL, px->conn, &drain_sink, NULL);
+    c->x.done = on_child_done;
+    c->x.done_data = kept;
+    if (o->detached && o->keep_body)
+        request_body_share(c, parent);
+    if (o->clone) {
+        phase_goto(&c->x, HTTP_PREACCESS);
+    } else {
+        c->x.scope = parent->server->scope;
+        phase_goto(&c->x, HTTP_SERVER_REWRITE);
+    }
+    phase_resume(&c->x);
+    return c;
+}
+
+/* ---- drain: pulls and forgets ---- */
+
+static void
+sink_no_inform(struct exchange *x UNUSED, const struct response *info UNUSED)
+{
+}
+
+static void
+sink_head(struct exchange *x)
+{
+    exchange_ready(x);
+}
+
+static void
+drain_ready(struct exchange *x)
+{
+    struct response *res = &request_of(x)->res;
+    struct batch b;
+
+    if (res->body == NULL) {
+        exchange_finish(x);
+        return;
+    }
+    batch_init(&b, DRAIN_WANT, PIECE_MEM | PIECE_FILE);
+    switch (source_pull(res->body, &b)) {
+    case PULL_MORE:
+        exchange_ready(x); /* not in a loop: others have their turn */
+        return;
+    case PULL_WAIT:
+        return;
+    case PULL_END:
+        exchange_finish(x);
+        return;
+    case PULL_FAILED:
+        break;
+    }
+    exchange_abort(x, STOP_FAILED);
+}
+
+static const struct sink_ops drain_sink = {
+    .inform = sink_no_inform,
+    .head = sink_head,
+    .ready = drain_ready,
+};
+
+void
+subrequest_drain(struct request *child)
+{
+    exchange_set_sink(&child->x, &drain_sink, NULL);
+}
+
+/* ---- capture: into memory, up to a limit ---- */
+
+struct capture {
+    struct text text;
+    uint64_t limit;
+    bool failed;
+};
+
+static void
+capture_ready(struct exchange *x)
+{
+    struct response *res = &request_of(x)->res;
+    struct capture *c = x->sink_data;
+    struct batch b;
+    enum pull after = PULL_END;
+
+    if (res->body != NULL) {
+        batch_init(&b, DRAIN_WANT, PIECE_MEM);
+        after = source_pull(res->body, &b);
+        for (uint8_t i = 0; i < b.n; i++) {
+            if (c->text.len + b.piece[i].len > c->limit) {
+                xlog(x, LOG_LEVEL_ERROR, 0, "too big subrequest response");
+                c->failed = true;
+                exchange_abort(x, STOP_FAILED);
+                return;
+            }
+            text_bytes(&c->text, b.piece[i].mem, b.piece[i].len);
+        }
+    }
+    c->failed |= c->text.failed || after == PULL_FAILED;
+    if (c->failed)
+        exchange_abort(x, STOP_FAILED);
+    else if (after == PULL_END)
+        exchange_finish(x);
+    else if (after == PULL_MORE)
+        exchange_ready(x);
+}
+
+static const struct sink_ops capture_sink = {
+    .inform = sink_no_inform,
+    .head = sink_head,
+    .ready = capture_ready,
+};
+
+void
+subrequest_capture(struct request *child, uint64_t limit)
+{
+    struct capture *c = ARENA_NEW(request_arena(child), struct capture);
+
+    if (c == NULL) {
+        exchange_abort(&child->x, STOP_FAILED);
+        return;
+    }
+    text_init(&c->text, request_arena(child));
+    c->limit = limit;
+    exchange_set_sink(&child->x, &capture_sink, c);
+}
+
+struct str
+subrequest_captured(struct request *child)
+{
+    const struct capture *c = child->x.sink_data;
+
+    return c == NULL || c->failed ? STR_NONE : text_str(&c->text);
+}
+
+/* ---- join: text and children in the order of appending ---- */
+
+struct join_part {
+    struct list node;
+    struct str text;        /* of a text part, or the stub of a child */
+    struct exchange *child; /* NULL: text */
+    bool over;              /* the child has ended, or said END: finished at the next pull */
+    bool brought;           /* bytes came of it: no stub */
+};
+
+struct join {
+    struct exchange *parent;
+    struct list parts;
+};
+
+static void
+join_ended(struct exchange *x)
+{
+    struct join_part *p = x->sink_data;
+
+    p->child = NULL;
+    p->over = true;
+    exchange_ready(x->parent);
+}
+
+/* The parent pulls; a child that became ready has woken it (exchange_ready). One without a response to come is over. */
+static void
+join_ready(struct exchange *x UNUSED)
+{
+}
+
+static const struct sink_ops join_sink = {
+    .inform = sink_no_inform,
+    .head = sink_head,
+    .ready = join_ready,
+    .ended = join_ended,
+};
+
+struct join *
+join_new(struct exchange *parent)
+{
+    struct join *j = ARENA_NEW(&parent->mem->arena, struct join);
+
+    if (j != NULL) {
+        j->parent = parent;
+        list_init(&j->parts);
+    }
+    return j;
+}
+
+void
+join_text(struct join *j, struct str text)
+{
+    struct join_part *p;
+
+    if (text.len == 0)
+        return;
+    p = ARENA_NEW(&j->parent->mem->arena, struct join_part);
+    if (p == NULL)
+        return;
+    p->text = text;
+    list_add_tail(&j->parts, &p->node);
+}
+
+void
+join_child(struct join *j, struct exchange *child, struct str stub)
+{
+    struct join_part *p = ARENA_NEW(&j->parent->mem->arena, struct join_part);
+
+    if (p == NULL) {
+        exchange_abort(child, STOP_FAILED);
+        return;
+    }
+    p->child = child;
+    p->text = stub;
+    list_add_tail(&j->parts, &p->node);
+    exchange_set_sink(child, &join_sink, p);
+}
+
+bool
+join_empty(const struct join *j)
+{
+    return list_empty(&j->parts);
+}
+
+static void
+part_drop(struct join_part *p)
+{
+    list_del(&p->node);
+    if (p->child != NULL) {
+        p->child->waited_for = false;
+        exchange_finish(p->child);
+    }
+}
+
+/* One pull of a child's body. END is not reported as such: the part is over. */
+static enum pull
+part_pull(struct join_part *p, struct batch *b)
+{
+    struct exchange *x = p->child;
+    struct response *res = &request_of(x)->res;
+    uint8_t before = b->n;
+    enum pull after = PULL_END;
+
+    x->waited_for = true;
+    if (!x->responding)
+        return PULL_WAIT;
+    if (res->body != NULL)
+        after = source_pull(res->body, b);
+    p->brought |= b->n > before;
+    p->over = after == PULL_END || after == PULL_FAILED;
+    return after;
+}
+
+enum pull
+join_pull(struct join *j, struct batch *b)
+{
+    for (;;) {
+        struct list *node = list_first(&j->parts);
+        struct join_part *p;
+
+        if (node == NULL)
+            return PULL_END;
+        p = LIST_ENTRY(node, struct join_part, node);
+        if (p->child == NULL || p->over) {
+            struct str text = p->brought ? STR_NONE : p->text;
+
+            if (text.len > 0 && b->n == BATCH_PIECES)
+                return PULL_MORE;
+            part_drop(p);
+            if (text.len > 0)
+                batch_mem(b, text.ptr, text.len);
+            continue;
+        }
+        if (b->n > 0)
+            return PULL_MORE; /* what we have goes first: a child may want to make bytes in the room */
+        if (part_pull(p, b) == PULL_WAIT)
+            return PULL_WAIT;
+        if (b->n > 0)
+            return PULL_MORE;
+    }
+}
+
+void
+join_stop(struct join *j, enum stop why)
+{
+    struct list *node;
+
+    while ((node = list_first(&j->parts)) != NULL) {
+        struct join_part *p = LIST_ENTRY(node, struct join_part, node);
+
+        list_del(node);
+        if (p->child != NULL) {
+            p->child->waited_for = false;
+            exchange_abort(p->child, why);
+        }
+    }
+}
