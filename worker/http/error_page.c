@@ -111,9 +111,9 @@ error_page_set(struct conf_load *l, const struct directive *d, struct conf_node 
 
 /* ---- built-in pages ---- */
 
-#define PAGE(title)                                   \
-    S_INIT("<html>\r\n<head><title>" title            \
-           "</title></head>\r\n<body>\r\n<center><h1>" title "</h1></center>\r\n")
+#define PAGE(title)                                                                          \
+    S_INIT("<html>\r\n<head><title>" title "</title></head>\r\n<body>\r\n<center><h1>" title \
+           "</h1></center>\r\n")
 #define PAGE_400(title)                                                                 \
     S_INIT("<html>\r\n<head><title>400 " title                                          \
            "</title></head>\r\n<body>\r\n<center><h1>400 Bad Request</h1></center>\r\n" \

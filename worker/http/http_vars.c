@@ -175,14 +175,6 @@ sent_etag(struct exchange *x, struct var_value *v, const struct response *res)
         var_found(v, res->etag);
 }
 
-static void
-sent_accept_ranges(struct exchange *x, struct var_value *v, const struct response *res)
-{
-    (void)x;
-    if (res->accept_ranges)
-        var_found(v, S("bytes"));
-}
-
 static bool
 stays_open(struct exchange *x)
 {
@@ -227,7 +219,6 @@ get_sent_http(struct exchange *x, struct var_value *v, const void *data)
         { S_INIT("content_length"), sent_content_length },
         { S_INIT("last_modified"), sent_last_modified },
         { S_INIT("etag"), sent_etag },
-        { S_INIT("accept_ranges"), sent_accept_ranges },
         { S_INIT("connection"), sent_connection },
         { S_INIT("keep_alive"), sent_keep_alive },
         { S_INIT("transfer_encoding"), sent_transfer_encoding },
@@ -423,9 +414,9 @@ static void
 get_request_completion(struct exchange *x, struct var_value *v, const void *data)
 {
     const struct request *r = root_of(x);
-    bool complete = r->x.given && r->res.started &&
-                    (r->res.head_only || r->res.length < 0 ||
-                     r->body_sent >= (uint64_t)r->res.length);
+    bool complete =
+        r->x.given && r->res.started &&
+        (r->res.head_only || r->res.length < 0 || r->body_sent >= (uint64_t)r->res.length);
 
     (void)data;
     var_found(v, complete ? S("OK") : S(""));

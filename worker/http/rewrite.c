@@ -59,8 +59,7 @@ program_run(struct request *r, const struct scope *s, enum phase_result *result)
 
     if (program == NULL)
         return REWRITE_NEXT;
-    VEC_FOREACH(i, struct instruction, program)
-    {
+    VEC_FOREACH (i, struct instruction, program) {
         enum rewrite_step step = i->run(r, i->data, result);
 
         if (step != REWRITE_NEXT)

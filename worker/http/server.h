@@ -39,8 +39,9 @@ struct listen_line {
 struct http_address {
     struct addr addr;
     struct str text;
-    const struct listen_line *options_by; /* the line whose socket options hold; NULL: none has any */
-    struct listen_line *default_by;       /* the line that says default_server; NULL: none */
+    const struct listen_line
+        *options_by;                /* the line whose socket options hold; NULL: none has any */
+    struct listen_line *default_by; /* the line that says default_server; NULL: none */
     bool bind;
     struct conf_pos pos;
     struct server *default_server;
@@ -51,7 +52,7 @@ struct http_address {
 /* The owner of a listen_spec: what one listening socket serves. */
 struct http_socket {
     const struct http_address *any; /* the address that is bound */
-    struct hash specific; /* by address bytes: those that share the wildcard's socket */
+    struct hash specific;           /* by address bytes: those that share the wildcard's socket */
 };
 
 /* An array that mostly gets one element: thousands of servers have three of them. */

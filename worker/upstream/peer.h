@@ -32,7 +32,9 @@ struct peer_state {
     uint64_t checked_ms;         /* start of the current fail_timeout window */
     uint64_t accessed_ms;        /* last failure */
     uint64_t requests, failures; /* totals */
-    uint64_t spare[6];
+    uint32_t weight;             /* of the configuration that attached last */
+    uint32_t spare32;
+    uint64_t spare[5];
 };
 
 struct peers;
@@ -53,8 +55,9 @@ bool peer_usable(struct peers *p, uint32_t i, uint64_t now_ms);
 /* Lock held: counts a request under way for this process's slot, and takes it back. The reaper does it for the dead. */
 void peer_acquire(struct peers *p, uint32_t i);
 void peer_release(struct peers *p, uint32_t i);
-/* Lock held: max_fails and fail_timeout as nginx documents them, and the effective weight. */
-void peer_failed(struct peers *p, uint32_t i, uint64_t now_ms);
+/* Lock held: max_fails and fail_timeout as nginx documents them, and the effective weight. True: with this failure the
+ * peer is given up on for fail_timeout, which is worth a line in the log. */
+bool peer_failed(struct peers *p, uint32_t i, uint64_t now_ms);
 void peer_succeeded(struct peers *p, uint32_t i, uint64_t now_ms);
 /* Lock held: the next one by smooth weighted round-robin among usable peers for which skip(data, i) is false; -1: none. */
 int peers_round_robin(struct peers *p, bool backup, uint64_t now_ms,
