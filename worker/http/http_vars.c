@@ -542,10 +542,16 @@ get_server_addr(struct exchange *x, struct var_value *v, const void *data)
 {
     struct conn *c = client_of(x);
     char text[ADDR_TEXT_MAX];
+    const struct addr *local;
 
     (void)data;
-    if (c != NULL)
-        found_copy(x, v, str_n(text, addr_format_ip(conn_local(c), text)));
+    if (c == NULL)
+        return;
+    local = conn_local(c);
+    if (local->sa.sa_family == AF_UNIX) /* the kernel may know the path of its birth only */
+        found_copy(x, v, str_n(text, addr_format(&c->spec->addr, false, text)));
+    else
+        found_copy(x, v, str_n(text, addr_format_ip(local, text)));
 }
 
 static void
