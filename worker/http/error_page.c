@@ -325,6 +325,6 @@ error_page_respond(struct exchange *x, int status)
         r->keepalive = false;
         r->res.no_keepalive = true;
     }
-    rule = x->jumps < 10 ? rule_find(r, status) : NULL;
+    rule = x->jumps <= HTTP_JUMPS_MAX ? rule_find(r, status) : NULL;
     return rule != NULL ? follow_rule(r, rule, status) : send_built_in(r, status);
 }

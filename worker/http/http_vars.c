@@ -235,9 +235,7 @@ get_sent_http(struct exchange *x, struct var_value *v, const void *data)
 
 /* ---- the request ---- */
 
-/* A struct str of struct request; `data` points to its offset. */
-static const size_t at_uri = offsetof(struct request, uri);
-static const size_t at_args = offsetof(struct request, args);
+/* A struct str of the client's request; `data` points to its offset. */
 static const size_t at_line = offsetof(struct request, line);
 static const size_t at_target = offsetof(struct request, target);
 static const size_t at_scheme = offsetof(struct request, scheme);
@@ -245,13 +243,22 @@ static const size_t at_scheme = offsetof(struct request, scheme);
 static void
 get_str(struct exchange *x, struct var_value *v, const void *data)
 {
-    found_if(v, *(const struct str *)((const char *)request_of(x) + *(const size_t *)data));
+    found_if(v, *(const struct str *)((const char *)root_of(x) + *(const size_t *)data));
 }
 
 static void
-get_root_str(struct exchange *x, struct var_value *v, const void *data)
+get_uri(struct exchange *x, struct var_value *v, const void *data)
 {
-    get_str(x->root, v, data);
+    (void)data;
+    var_found(v, request_of(x)->uri); /* empty when the target was refused */
+}
+
+static void
+get_args(struct exchange *x, struct var_value *v, const void *data)
+{
+    (void)data;
+    if (request_of(x)->args.len > 0)
+        var_found(v, request_of(x)->args);
 }
 
 static void
@@ -535,10 +542,16 @@ get_server_addr(struct exchange *x, struct var_value *v, const void *data)
 {
     struct conn *c = client_of(x);
     char text[ADDR_TEXT_MAX];
+    const struct addr *local;
 
     (void)data;
-    if (c != NULL)
-        found_copy(x, v, str_n(text, addr_format_ip(conn_local(c), text)));
+    if (c == NULL)
+        return;
+    local = conn_local(c);
+    if (local->sa.sa_family == AF_UNIX) /* the kernel may know the path of its birth only */
+        found_copy(x, v, str_n(text, addr_format(&c->spec->addr, false, text)));
+    else
+        found_copy(x, v, str_n(text, addr_format_ip(local, text)));
 }
 
 static void
@@ -719,19 +732,19 @@ const struct variable http_core_variables[] = {
     { "cookie_", get_cookie, PREFIX, NULL, NULL },
 
     /* the request */
-    { "request", get_root_str, 0, NULL, &at_line },
+    { "request", get_str, 0, NULL, &at_line },
     { "request_method", get_method, VOLATILE, NULL, NULL },
-    { "request_uri", get_root_str, 0, NULL, &at_target },
-    { "scheme", get_root_str, 0, NULL, &at_scheme },
+    { "request_uri", get_str, 0, NULL, &at_target },
+    { "scheme", get_str, 0, NULL, &at_scheme },
     { "server_protocol", get_protocol, 0, NULL, NULL },
     { "https", get_https, 0, NULL, NULL },
     { "host", get_host, 0, NULL, NULL },
     { "request_port", get_request_port, 0, NULL, NULL },
     { "is_request_port", get_is_request_port, 0, NULL, NULL },
-    { "uri", get_str, VOLATILE, NULL, &at_uri },
-    { "document_uri", get_str, VOLATILE, NULL, &at_uri },
-    { "args", get_str, VOLATILE | SET, set_args, &at_args },
-    { "query_string", get_str, VOLATILE, NULL, &at_args },
+    { "uri", get_uri, VOLATILE, NULL, NULL },
+    { "document_uri", get_uri, VOLATILE, NULL, NULL },
+    { "args", get_args, VOLATILE | SET, set_args, NULL },
+    { "query_string", get_args, VOLATILE, NULL, NULL },
     { "is_args", get_is_args, VOLATILE, NULL, NULL },
     { "content_length", get_content_length, 0, NULL, NULL },
     { "content_type", get_content_type, 0, NULL, NULL },
