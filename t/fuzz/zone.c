@@ -73,12 +73,13 @@ use_zone(struct zone *z, const uint8_t *data, size_t size)
     use_slab(z, data, size);
     for (size_t i = 0; i + 16 <= size && i < 160; i += 16) {
         uint64_t o, len;
-        const unsigned char *p;
+        const volatile unsigned char *p;
 
         memcpy(&o, data + i, 8);
         memcpy(&len, data + i + 8, 8);
         p = off_get(z, o & ~(uint64_t)7, len);
-        must(p == NULL || len == 0 || p[len - 1] < 256, "an offset");
+        if (p != NULL && len != 0)
+            (void)p[len - 1];
         slab_free(z, (char *)z->h + (o & 0xfffff));
     }
     zone_clean(z);

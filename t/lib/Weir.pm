@@ -254,7 +254,8 @@ sub _spawn ($self, $out, @command) {
     open STDOUT, '>>', $out;
     open STDERR, '>&', \*STDOUT;
     if (my $log = $ENV{ASAN_OPTIONS}) {
-        $ENV{ASAN_OPTIONS} = "$log:log_path=$self->{dir}/sanitizer";
+        # What lives as long as the process is not freed at its end.
+        $ENV{ASAN_OPTIONS} = "$log:detect_leaks=0:log_path=$self->{dir}/sanitizer";
         $ENV{UBSAN_OPTIONS} .= ":log_path=$self->{dir}/sanitizer";
     }
     $ENV{$_} = $self->expand($self->{env}{$_}) for keys %{ $self->{env} };

@@ -17,12 +17,12 @@
 
 enum {
     OUT_SIZE = 16 * 1024,
-    OUT_MAX = 1024 * 1024,  /* of a head */
-    COPY_MAX = 4096,        /* bytes of memory that are copied behind the head */
-    ROOM_MIN = 2048,        /* less: what is there is sent first */
-    TURN_MAX = 1024 * 1024, /* bytes sent for one exchange before others have their turn */
-    CHUNK_RESERVE = 6,      /* "ffff" CR LF: the size of what fits into OUT_SIZE */
-    TAIL_RESERVE = 16,      /* CR LF, and the last chunk */
+    OUT_MAX = 1024 * 1024,      /* of a head */
+    COPY_MAX = 4096,            /* bytes of memory that are copied behind the head */
+    ROOM_MIN = 2048,            /* less: what is there is sent first */
+    TURN_MAX = 2 * 1024 * 1024, /* bytes sent for one exchange before others have their turn */
+    CHUNK_RESERVE = 6,          /* "ffff" CR LF: the size of what fits into OUT_SIZE */
+    TAIL_RESERVE = 16,          /* CR LF, and the last chunk */
     IOV_MAX_USED = BATCH_PIECES + 3,
 };
 
@@ -231,7 +231,9 @@ gather(const struct h1 *h, struct iovec iov[IOV_MAX_USED], uint64_t max, bool *m
         uint64_t at = i == run->piece ? run->piece_at : 0;
 
         if (p->kind != PIECE_MEM) {
-            *more = true;
+            /* A head that is held back until the file follows makes large responses dearer, not cheaper (100 kB on
+             * loopback: 25 us against 13), so only where somebody asks for it. */
+            *more = HTTP_CONF(h->r)->tcp_nopush;
             return n;
         }
         iov_add(iov, &n, p->mem + at, p->len - at, &max);

@@ -353,6 +353,7 @@ spool_room(struct spool *s, struct iovec iov[], int n, size_t hint)
                 task_ready(&s->task);
             return 0;
         }
+        s->file_now = false; /* the cursor gets its chance before each further run */
         k = NULL;
     }
     if (k == NULL || buf_space(k->buf) == 0) {
