@@ -46,6 +46,7 @@ wire_modules(void)
         list[i + 2] = worker_modules[i];
     modules_number(list);
     spawn_entry = worker_run;
+    config_dump_variables = modules_dump_variables;
     return true;
 }
 

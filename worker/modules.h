@@ -5,6 +5,11 @@
 
 #include "common/module.h"
 
+struct text;
+
 extern struct module *const worker_modules[]; /* ends with NULL */
+
+/* One line for each variable, for --directives: config_dump_variables, as common/ does not know what a variable is. */
+void modules_dump_variables(struct text *t);
 
 #endif
