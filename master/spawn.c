@@ -86,13 +86,19 @@ spawn_seats(struct master *m)
 
 /* ---- in the child ----------------------------------------------------------------------------------------------- */
 
+/* What only older generations name is theirs: a copy here would go on listening when all others have left it. */
 static bool
-fill_listeners(const struct master *m, struct inherit *in)
+fill_listeners(struct master *m, struct inherit *in)
 {
     vec_init(&in->listeners, NULL, sizeof(struct listen_socket));
     VEC_FOREACH (h, struct held, &m->sockets) {
-        struct listen_socket *s = VEC_PUSH(&in->listeners, struct listen_socket);
+        struct listen_socket *s;
 
+        if (h->s.spec == NULL) {
+            fd_close(&h->s.fd);
+            continue;
+        }
+        s = VEC_PUSH(&in->listeners, struct listen_socket);
         if (s == NULL)
             return false;
         *s = h->s;

@@ -11,7 +11,8 @@ use v5.36;
 use parent -norequire, 'Weir';
 use Weir ();
 
-sub name ($class) { 'nginx' }
+sub name ($class)      { 'nginx' }
+sub temporary ($class) { qw(client_body proxy fastcgi uwsgi scgi) }
 
 sub binary ($class) {
     for my $path (map { "$_/nginx" } split(/:/, $ENV{PATH}), '/usr/sbin', '/usr/local/sbin') {
@@ -42,7 +43,9 @@ sub plain ($server, $answer) {
         my $port = $server->{ports}[$n] // next;
         $text =~ s/\b$port\b/PORT$n/g;
     }
-    $text =~ s{\b(?:nginx|weir)(?:/[\d.]+)?(?=</center>)}{SERVER}g;
+    # A page with the server's name in it is as long as that name makes it.
+    $text =~ s{^Content-Length: \d+$}{Content-Length: PAGE}m
+      if $text =~ s{\b(?:nginx|weir)(?:/[\d.]+)?(?=</center>)}{SERVER}g;
     $text =~ s{boundary=\d+|^--\d+}{BOUNDARY}mg;
     $text =~ s{^(Expires): .*GMT}{$1: DATE}mg;
     return $text;

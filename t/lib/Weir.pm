@@ -99,8 +99,15 @@ $SIG{INT} = $SIG{TERM} = sub ($signal) { exit 1 };
 
 # ---- a daemon ------------------------------------------------------------------------------------------------------
 
-sub binary ($class) { abs_path($ENV{WEIR} // 'build/weir') // die "no binary: set WEIR\n" }
+sub binary ($class) {
+    my $path = $ENV{WEIR} // 'build/weir';
+    -x $path or die "$path is no program: build it, or set WEIR\n";
+    return abs_path($path);
+}
 sub name ($class)   { 'weir' }
+
+# What has a directory for temporary files.
+sub temporary ($class) { qw(client_body proxy) }
 
 sub new ($class, %option) {
     my $dir = File::Temp::tempdir(($class->name) . '-test-XXXXXX', TMPDIR => 1, CLEANUP => 0);
@@ -133,7 +140,7 @@ sub conf_text ($class, %option) {
         $http,
         'access_log %dir%/access.log;',
         'root %dir%/html;',
-        map { "${_}_temp_path %dir%/${_}_temp;" } qw(client_body proxy fastcgi uwsgi scgi)
+        map { "${_}_temp_path %dir%/${_}_temp;" } $class->temporary
     );
     my $block = '';
     if (defined $option{server} || defined $option{location} || $http !~ /^\s*server\s*\{/m) {
@@ -247,7 +254,8 @@ sub _spawn ($self, $out, @command) {
     open STDOUT, '>>', $out;
     open STDERR, '>&', \*STDOUT;
     if (my $log = $ENV{ASAN_OPTIONS}) {
-        $ENV{ASAN_OPTIONS} = "$log:log_path=$self->{dir}/sanitizer";
+        # What lives as long as the process is not freed at its end.
+        $ENV{ASAN_OPTIONS} = "$log:detect_leaks=0:log_path=$self->{dir}/sanitizer";
         $ENV{UBSAN_OPTIONS} .= ":log_path=$self->{dir}/sanitizer";
     }
     $ENV{$_} = $self->expand($self->{env}{$_}) for keys %{ $self->{env} };

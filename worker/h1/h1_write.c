@@ -192,8 +192,6 @@ h1_write_head(struct text *t, const struct h1_head *h)
         if (!has_own_place(f->id))
             write_field(t, f);
     }
-    if (res->accept_ranges)
-        TEXT_LIT(t, "Accept-Ranges: bytes\r\n");
     TEXT_LIT(t, "\r\n");
 }
 

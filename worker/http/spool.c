@@ -434,6 +434,7 @@ make_room(struct spool *s)
 {
     if (s->mode == SPOOL_CONSUME && !s->file_now)
         return refuse(s, true);
+    s->file_now = false; /* the cursor gets its chance before each further run */
     if (flush_to_file(s))
         return true;
     if (s->mode == SPOOL_KEEP) {

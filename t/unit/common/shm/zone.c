@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "common/base/crc32c.h"
+#include "common/log/log.h"
 #include "common/shm/lock.h"
 #include "common/shm/slab.h"
 #include "common/shm/zone_layout.h"
@@ -100,6 +101,7 @@ zone_new_of(const struct zone_ops *ops)
     struct error err = { 0 };
     struct zone *z = zone_create(S("test"), SIZE, ops, &err);
 
+    log_main->level = LOG_STDERR_LEVEL; /* that is: nothing */
     lock_init_process();
     if (z == NULL) {
         printf("# %s\n", err.text);
