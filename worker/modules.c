@@ -2,6 +2,8 @@
 /* modules.c - modules.def as an array. */
 #include "worker/modules.h"
 
+#include "worker/core/var.h"
+
 #define MODULE(name) extern struct module name##_module;
 #include "worker/modules.def"
 #undef MODULE
@@ -12,3 +14,9 @@ struct module *const worker_modules[] = {
 #undef MODULE
     NULL
 };
+
+void
+modules_dump_variables(struct text *t)
+{
+    var_table_dump(t);
+}

@@ -7,4 +7,7 @@
 
 extern struct module *const worker_modules[]; /* ends with NULL */
 
+/* The variables of all modules, for `--directives`. */
+void modules_dump_variables(struct text *t);
+
 #endif
