@@ -3,6 +3,7 @@
 #ifndef WEIR_MODULES_H
 #define WEIR_MODULES_H
 
+#include "common/base/text.h"
 #include "common/module.h"
 
 extern struct module *const worker_modules[]; /* ends with NULL */
