@@ -461,7 +461,8 @@ var_table_dump(struct text *t)
              row++) {
             bool stream_only = (row->flags & VAR_STREAM_ONLY) != 0;
 
-            text_fmt(t, "variable\t%s\t%s\t%s\n", (*m)->name, row->name,
+            text_fmt(t, "variable\t%s\t$%s%s\t%s\n", (*m)->name, row->name,
+                     (row->flags & VAR_PREFIX) != 0 ? "*" : "",
                      stream_only                      ? "stream"
                      : (row->flags & VAR_STREAM) != 0 ? "http,stream"
                                                       : "http");
