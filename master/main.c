@@ -47,7 +47,6 @@ wire_modules(void)
     modules_number(list);
     config_dump_variables = modules_dump_variables;
     spawn_entry = worker_run;
-    config_dump_variables = modules_dump_variables;
     return true;
 }
 

@@ -690,7 +690,8 @@ TEST(a_new_layout_copies_once)
     REQUIRE(copy_from != NULL, "%s", err.text);
     CHECK_EQ(zone_layout(copy_from), 3);
     CHECK(zone_next(z) == NULL, "the old one is not in the list");
-    CHECK_EQ(run_in_child(start_with_old, z), 0);
+    zone_set_old(z, copy_from);
+    CHECK_EQ(run_in_child(start_worker, z), 0);
     CHECK_EQ(run_in_child(start_with_old, z), 0);
     CHECK_EQ(pair(z)->a, 1234);
     CHECK_EQ(pair(z)->copies, 1);
