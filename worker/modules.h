@@ -6,15 +6,9 @@
 #include "common/base/text.h"
 #include "common/module.h"
 
-struct text;
-
 extern struct module *const worker_modules[]; /* ends with NULL */
 
-<<<<<<< HEAD
-/* The variables of all modules, for `--directives`. */
-=======
 /* One line for each variable, for --directives: config_dump_variables, as common/ does not know what a variable is. */
->>>>>>> build
 void modules_dump_variables(struct text *t);
 
 #endif
