@@ -2,6 +2,7 @@
 /* modules.c - modules.def as an array; what all of them have together. */
 #include "worker/modules.h"
 
+#include "common/base/text.h"
 #include "worker/core/var.h"
 
 #define MODULE(name) extern struct module name##_module;
@@ -18,5 +19,7 @@ struct module *const worker_modules[] = {
 void
 modules_dump_variables(struct text *t)
 {
-    var_table_dump(t);
+    for (struct module *const *m = worker_modules; *m != NULL; m++)
+        for (const struct variable *v = (*m)->variables; v != NULL && v->name != NULL; v++)
+            text_fmt(t, "variable\t%s\t%s\n", (*m)->name, v->name);
 }

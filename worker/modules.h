@@ -8,7 +8,7 @@
 
 extern struct module *const worker_modules[]; /* ends with NULL */
 
-/* The variables of all modules, for `--directives`. */
+/* One line for each variable, for --directives: config_dump_variables, as common/ does not know what a variable is. */
 void modules_dump_variables(struct text *t);
 
 #endif
