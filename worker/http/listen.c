@@ -308,6 +308,24 @@ find_port(struct str text)
     return colon;
 }
 
+/* A port or a range of ports, if a wrong one. */
+static bool
+is_numeric(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if ((s.ptr[i] < '0' || s.ptr[i] > '9') && s.ptr[i] != '-')
+            return false;
+    }
+    return true;
+}
+
+/* "::1:80": an IPv6 address wants brackets. */
+static bool
+is_bare_v6(struct str text)
+{
+    return text.ptr[0] != '[' && str_find(text, ':') != str_rfind(text, ':');
+}
+
 /* Reads the address into `hosts` (without port) and the range of ports. */
 static bool
 listen_target(struct conf_load *l, const struct conf_node *n, struct vec *hosts, uint16_t *from,
@@ -322,12 +340,12 @@ listen_target(struct conf_load *l, const struct conf_node *n, struct vec *hosts,
     if (colon == text.len) {
         if (parse_ports(text, from, to))
             return host_addresses(l, n, S("*"), hosts);
-        if (text.ptr[0] >= '0' && text.ptr[0] <= '9' && str_find(text, '.') == text.len)
+        if (is_numeric(text))
             return conf_fail(l, n, 1, "invalid port in \"%.*s\" of the \"listen\" directive",
                              STR(text));
         return host_addresses(l, n, text, hosts);
     }
-    if (!parse_ports(str_from(text, colon + 1), from, to))
+    if (is_bare_v6(text) || !parse_ports(str_from(text, colon + 1), from, to))
         return conf_fail(l, n, 1, "invalid port in \"%.*s\" of the \"listen\" directive",
                          STR(text));
     return host_addresses(l, n, str_upto(text, colon), hosts);

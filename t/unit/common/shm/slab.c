@@ -2,6 +2,9 @@
 /* slab.c - the allocator in a zone, compared with a list of what it gave out. */
 #include "common/shm/slab.h"
 
+#include <signal.h>
+#include <sys/prctl.h>
+
 #include "common/log/log.h"
 #include "common/shm/lock.h"
 #include "common/shm/zone_layout.h"
@@ -337,3 +340,65 @@ TEST(marks_decide_what_stays)
     slab_repair_end(z);
     zone_shut(z);
 }
+
+#ifdef WEIR_CRASH_POINTS
+static void
+repair_nothing(struct zone *z)
+{
+    (void)z;
+}
+
+static const struct zone_ops trusting_ops = { .kind = "plain",
+                                              .layout = 1,
+                                              .repair = repair_nothing };
+
+/* Dies at the point; the lock's next taker has whole lists, with what was handed out still taken. */
+static void
+die_allocating(struct zone *z, const char *point)
+{
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        lock_init_process();
+        setenv("WEIR_CRASH_AT", point, 1);
+        zone_lock(z);
+        zone_dirty(z);
+        for (unsigned i = 1; i < 40; i++) {
+            void *p = slab_alloc(z, 200 * i), *q = slab_alloc(z, 300 * i);
+
+            if (p == NULL || q == NULL)
+                _exit(1);
+            slab_free(z, i % 2 != 0 ? p : q);
+        }
+        _exit(0);
+    }
+    waitpid(pid, &status, 0);
+    CHECK(WIFSIGNALED(status), "%s", point);
+}
+
+TEST(a_death_leaves_the_lists_whole)
+{
+    static const char *const points[] = { "slab_run",    "slab_run:5",    "slab_page",
+                                          "slab_page:3", "slab_object:2", "slab_run_free:4",
+                                          "slab_free",   "slab_free:7" };
+
+    EACH (points, point) {
+        struct error err;
+        struct zone *z = zone_create(S("slab"), 1 << 20, &trusting_ops, &err);
+        uint64_t room;
+
+        REQUIRE(z != NULL);
+        lock_init_process();
+        die_allocating(z, *point);
+        zone_lock(z);
+        CHECK_EQ(zone_repairs(z), 1);
+        room = slab_free_bytes(z);
+        zone_dirty(z);
+        slab_recover(z);
+        CHECK_EQ(slab_free_bytes(z), room, "%s", *point);
+        zone_shut(z);
+    }
+}
+#endif

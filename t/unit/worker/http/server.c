@@ -190,6 +190,10 @@ TEST(messages)
           "invalid port in \"0\" of the \"listen\" directive in /w/w.conf:1" },
         { "server { listen 1.2.3.4:70000; }",
           "invalid port in \"1.2.3.4:70000\" of the \"listen\" directive in /w/w.conf:1" },
+        { "server { listen ::1:80; }",
+          "invalid port in \"::1:80\" of the \"listen\" directive in /w/w.conf:1" },
+        { "server { listen 8000-7000; }",
+          "invalid port in \"8000-7000\" of the \"listen\" directive in /w/w.conf:1" },
         { "server { listen unix:; }", "no path in the unix domain socket in \"unix:\" of the "
                                       "\"listen\" directive in /w/w.conf:1" },
         { "server { server_name www.*.org; }",
