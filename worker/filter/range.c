@@ -41,7 +41,7 @@ parse_one(struct str spec, uint64_t size, struct range *out, bool *satisfiable)
     if (first.len == 0) {
         if (!num_parse_u64(last, &b))
             return false;
-        *satisfiable = b > 0 && size > 0;
+        *satisfiable = b > 0;
         *out = (struct range){ .start = size - num_min(b, size), .end = size };
         return true;
     }
@@ -80,7 +80,7 @@ parse_ranges(struct str value, uint64_t size, uint32_t max, struct arena *a, str
     uint64_t sum = 0;
     struct str spec, rest;
 
-    if (!str_starts_nocase(value, S("bytes=")) || max == 0)
+    if (!str_starts_nocase(value, S("bytes=")) || value.len == 6 || max == 0 || size == 0)
         return RANGES_IGNORE;
     rest = str_from(value, 6);
     while (str_split(&rest, ',', &spec)) {
@@ -89,7 +89,7 @@ parse_ranges(struct str value, uint64_t size, uint32_t max, struct arena *a, str
 
         spec = str_trim(spec);
         if (spec.len == 0)
-            continue;
+            continue; /* RFC 9110, 5.6.1.2 (nginx differs: 416) */
         if (!parse_one(spec, size, &r, &satisfiable))
             return RANGES_UNSATISFIABLE; /* as nginx; RFC 9110, 14.2 leaves it open */
         if (!satisfiable)
