@@ -67,5 +67,42 @@ for my $path ('/big.txt', '/copied/big.txt') {
     }
 }
 
+# A body that comes once is cut on its way: ranges that ascend.
+my $origin = Origin->new('*' => { body => $big, fields => ['ETag: "o"'] });
+my $proxy  = Weir->new(location => "proxy_pass $origin->{url}; proxy_force_ranges on;");
+my @cuts   = (
+    [ 'bytes=0-9',                         [ 0,       10 ] ],
+    [ 'bytes=799999-',                     [ 799_999, 1 ] ],
+    [ 'bytes=123456-654321',               [ 123_456, 530_866 ] ],
+    [ 'bytes=0-0,1-1,100-199,700000-',     [ 0, 1 ], [ 1, 1 ], [ 100, 100 ], [ 700_000, 100_000 ] ],
+    [ 'bytes=65530-65540,65541-131080,-3', [ 65_530, 11 ], [ 65_541, 65_540 ], [ 799_997, 3 ] ],
+);
+for my $cut (@cuts) {
+    my ($range, @parts) = @$cut;
+    my $answer = $proxy->get('/', fields => ["Range: $range"]);
+    is($answer->status, 206, "proxied, $range");
+    my $want = substr $big, $parts[0][0], $parts[0][1];
+    if (@parts > 1) {
+        my ($boundary) = $answer->field('Content-Type') =~ /boundary=(\d+)/;
+        $want = join '', (map {
+            my ($at, $len) = @$_;
+            my $end = $at + $len - 1;
+            "\r\n--$boundary\r\nContent-Range: bytes $at-$end/800000\r\n\r\n" . substr $big, $at, $len;
+        } @parts), "\r\n--$boundary--\r\n";
+    }
+    ok($answer->body eq $want, "its bytes: $range");
+    is($answer->field('Content-Length'), length $want, "its length: $range");
+}
+my $whole = $proxy->get('/', fields => ['Range: bytes=50-60,10-20']);
+is($whole->status, 200, 'proxied, not in order: the whole');
+ok($whole->body eq $big, 'and all of it');
+
+# An origin that ends early is seen as such.
+my $short = Origin->new('*' => { body => '0123456789', length => 20, cut => 1 });
+$proxy = Weir->new(location => "proxy_pass $short->{url}; proxy_force_ranges on;");
+my $cut = $proxy->get('/', fields => ['Range: bytes=5-14']);
+is($cut->status, 206, 'a part of a body that ends early');
+is($cut->body,   '56789', 'what came of it');
+ok(!$cut->complete, 'is not complete');
 
 done_testing;

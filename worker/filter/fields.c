@@ -6,6 +6,7 @@
 #include "common/base/num.h"
 #include "common/module.h"
 #include "common/sys/clock.h"
+#include "worker/http/body.h"
 #include "worker/http/date.h"
 #include "worker/http/filter.h"
 #include "worker/http/http_conf.h"
@@ -343,10 +344,12 @@ trailers_head(struct exchange *x, struct response *res)
         !HTTP_CONF(request_of(x))->chunked_transfer_encoding)
         return true;
     VEC_FOREACH (f, struct added_field, list_of(&c->trailers, c->trailers_inherit, x->scope)) {
-        if (trailer_applies(f, res->status)) {
-            res->length = -1;
-            return true;
-        }
+        if (!trailer_applies(f, res->status))
+            continue;
+        res->length = -1;
+        if (res->body == NULL) /* nothing, but in chunks */
+            res->body = body_mem(x, S(""));
+        return res->body != NULL;
     }
     return true;
 }
