@@ -624,6 +624,7 @@ start_single(struct kept *k, const struct options *o, struct config *c)
     if (single_up(m) && single_inherit(m, &in) && privilege_limits(c, k, 0, true)) {
         start_done(m);
         service_ready(k, "one process");
+        privilege_environment(c, k);
         status = spawn_entry(&in);
         pidfile_remove(m->pid_path.ptr);
         bind_close(&m->sockets, true);
