@@ -611,6 +611,7 @@ start_single(struct kept *k, const struct options *o, struct config *c)
 {
     struct master *m = master_new(k, o);
     struct inherit in;
+    struct error err;
     int status = 1;
 
     if (m == NULL)
@@ -619,6 +620,10 @@ start_single(struct kept *k, const struct options *o, struct config *c)
     log_echo = true;
     if (c->core.daemon && k->nginx_fds == NULL && !go_background(m)) {
         log_emerg(errno, "cannot go into the background");
+        return 1;
+    }
+    if (!loop_init(&err)) {
+        log_emerg(0, "%s", err.text);
         return 1;
     }
     if (single_up(m) && single_inherit(m, &in) && privilege_limits(c, k, 0, true)) {
