@@ -236,20 +236,21 @@ sub command ($self) {
 
 # Runs a program to its end: exit status (128 + signal when killed) and all that it wrote.
 sub run ($self, @command) {
-    my $out = "$self->{dir}/run.out";
-    my $pid = $self->_spawn($out, @command);
+    my $out    = "$self->{dir}/run.out";
+    my $before = -s $out // 0;             # of earlier runs
+    my $pid    = $self->_spawn($out, @command);
     my $status;
     my $deadline = time + 6 * $Client::patience;
     while (waitpid($pid, WNOHANG) == 0) {
         if (time > $deadline) {
             kill 'KILL', $pid;
             waitpid $pid, 0;
-            return (-1, $self->read_file($out) . "\n(did not end)");
+            return (-1, substr($self->read_file($out), $before) . "\n(did not end)");
         }
         select(undef, undef, undef, 0.005);
     }
     $status = $? & 127 ? 128 + ($? & 127) : $? >> 8;
-    return ($status, $self->read_file($out));
+    return ($status, substr($self->read_file($out), $before));
 }
 
 sub _spawn ($self, $out, @command) {
