@@ -45,6 +45,7 @@ wire_modules(void)
     for (size_t i = 0; i < n; i++)
         list[i + 2] = worker_modules[i];
     modules_number(list);
+    config_dump_variables = modules_dump_variables;
     spawn_entry = worker_run;
     return true;
 }

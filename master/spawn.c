@@ -22,6 +22,8 @@
 #include "master/start.h"
 #include "master/supervise.h"
 
+enum { EXIT_FATAL = 2 /* nginx's exit status of a process that cannot serve */ };
+
 int (*spawn_entry)(struct inherit *in);
 
 /* ---- kinds of processes ----------------------------------------------------------------------------------------- */
@@ -86,13 +88,19 @@ spawn_seats(struct master *m)
 
 /* ---- in the child ----------------------------------------------------------------------------------------------- */
 
+/* What only older generations name is theirs: a copy here would go on listening when all others have left it. */
 static bool
-fill_listeners(const struct master *m, struct inherit *in)
+fill_listeners(struct master *m, struct inherit *in)
 {
     vec_init(&in->listeners, NULL, sizeof(struct listen_socket));
     VEC_FOREACH (h, struct held, &m->sockets) {
-        struct listen_socket *s = VEC_PUSH(&in->listeners, struct listen_socket);
+        struct listen_socket *s;
 
+        if (h->s.spec == NULL) {
+            fd_close(&h->s.fd);
+            continue;
+        }
+        s = VEC_PUSH(&in->listeners, struct listen_socket);
         if (s == NULL)
             return false;
         *s = h->s;
@@ -144,7 +152,7 @@ run_child(struct master *m, const struct seat *seat, uint32_t slot, uint64_t inc
     timer_reset_after_fork();
     if (!loop_reset_after_fork(&err)) {
         log_alert(0, "%s", err.text);
-        return 1;
+        return EXIT_FATAL;
     }
     signals_forget();
     master_forget_private(m);
@@ -154,10 +162,11 @@ run_child(struct master *m, const struct seat *seat, uint32_t slot, uint64_t inc
     in.slots = map_slots(m);
     if (in.slots == NULL || !fill_listeners(m, &in)) {
         log_alert(0, "out of memory");
-        return 1;
+        return EXIT_FATAL;
     }
-    privilege_lower_nofile(m->kept);
     privilege_environment(m->config, m->kept);
+    if (!privilege_limits(m->config, m->kept, seat->index, seat->process == NULL))
+        return EXIT_FATAL;
     return spawn_entry(&in);
 }
 

@@ -305,6 +305,7 @@ give_up_rights(const struct inherit *in)
 static void
 attach_zones(const struct inherit *in)
 {
+    process_slot = in->incarnation != 0 ? slot_ref(in->slot, in->incarnation) : 0;
     for (uint32_t i = 0; i < in->config->zones.len; i++) {
         struct zone_spec *spec = *VEC_AT(&in->config->zones, struct zone_spec *, i);
 

@@ -73,45 +73,15 @@ grow(struct text *t, size_t need)
 }
 
 char *
-text_room(struct text *t, size_t n)
+text_grow(struct text *t, size_t n)
 {
-    if (UNLIKELY(t->failed))
+    if (t->failed)
         return NULL;
-    if (UNLIKELY(n > t->cap - t->len || t->ptr == NULL)) {
-        if (n > SIZE_MAX - t->len || !grow(t, t->len + n)) {
-            t->failed = true;
-            return NULL;
-        }
+    if (n > SIZE_MAX - t->len || !grow(t, t->len + n)) {
+        t->failed = true;
+        return NULL;
     }
     return t->ptr + t->len;
-}
-
-void
-text_bytes(struct text *t, const void *bytes, size_t n)
-{
-    char *to = text_room(t, n);
-
-    if (LIKELY(to != NULL && n > 0)) {
-        memcpy(to, bytes, n);
-        t->len += n;
-    }
-}
-
-void
-text_add(struct text *t, struct str s)
-{
-    text_bytes(t, s.ptr, s.len);
-}
-
-void
-text_char(struct text *t, char c)
-{
-    char *to = text_room(t, 1);
-
-    if (LIKELY(to != NULL)) {
-        *to = c;
-        t->len++;
-    }
 }
 
 void

@@ -26,11 +26,41 @@ void text_init_fixed(struct text *t, char *mem, size_t cap);
 /* Only for texts without an arena; harmless on others. */
 void text_free(struct text *t);
 
+/* The slow part of text_room. */
+char *text_grow(struct text *t, size_t n);
 /* Room for `n` more bytes at t->ptr + t->len, or NULL (failed). The caller then moves t->len. */
-char *text_room(struct text *t, size_t n);
-void text_add(struct text *t, struct str s);
-void text_bytes(struct text *t, const void *bytes, size_t n);
-void text_char(struct text *t, char c);
+static inline char *
+text_room(struct text *t, size_t n)
+{
+    if (LIKELY(n <= t->cap - t->len && t->ptr != NULL && !t->failed))
+        return t->ptr + t->len;
+    return text_grow(t, n);
+}
+static inline void
+text_bytes(struct text *t, const void *bytes, size_t n)
+{
+    char *to = text_room(t, n);
+
+    if (LIKELY(to != NULL && n > 0)) {
+        memcpy(to, bytes, n);
+        t->len += n;
+    }
+}
+static inline void
+text_add(struct text *t, struct str s)
+{
+    text_bytes(t, s.ptr, s.len);
+}
+static inline void
+text_char(struct text *t, char c)
+{
+    char *to = text_room(t, 1);
+
+    if (LIKELY(to != NULL)) {
+        *to = c;
+        t->len++;
+    }
+}
 void text_lower(struct text *t, struct str s);
 void text_num(struct text *t, int64_t n);
 void text_unum(struct text *t, uint64_t n);

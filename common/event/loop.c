@@ -243,7 +243,7 @@ wait_ms(int max)
 void
 loop_turn(int max_wait_ms)
 {
-    struct epoll_event batch[BATCH];
+    static struct epoll_event batch[BATCH]; /* on the stack the compiler would clear it each time */
     int n;
 
     ASSERT(!loop.in_turn);

@@ -12,8 +12,8 @@
 #include "common/sys/clock.h"
 
 enum {
-    LOG_LINE_MAX = 4096,    /* with '\n'; what a pipe takes in one piece */
-    MESSAGE_MAX = 2048, /* of this the message, so that errno and context have room */
+    LOG_LINE_MAX = 4096, /* with '\n'; what a pipe takes in one piece */
+    MESSAGE_MAX = 2048,  /* of this the message, so that errno and context have room */
     REPEATS_PER_S = 100,
 };
 

@@ -9,11 +9,9 @@
  */
 #include "common/log/log_conf.h"
 
+#include "build/config.h"
 #include "common/conf/config.h"
 
-#if __has_include("config.h")
-#include "config.h"
-#endif
 #ifndef WEIR_ERROR_LOG_PATH
 #define WEIR_ERROR_LOG_PATH "logs/error.log"
 #endif

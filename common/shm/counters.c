@@ -137,14 +137,12 @@ row_retire(const struct parts *p, struct counters_row *row, uint32_t slot)
     struct counters_retired *next = p->retired[!valid];
     uint64_t ref = slot_ref(slot, row->incarnation);
 
-    if (now->last != ref) {
-        for (uint32_t i = 0; i < COLUMNS; i++)
-            next->cell[i] = now->cell[i] + (p->columns[i].gauge ? 0 : row->cell[i]);
-        next->last = ref;
-        crash_point("counters_retire");
-        __atomic_store_n(&p->root->valid, !valid, __ATOMIC_RELEASE);
-        crash_point("counters_retired");
-    }
+    for (uint32_t i = 0; i < COLUMNS; i++)
+        next->cell[i] = now->cell[i] + (p->columns[i].gauge ? 0 : row->cell[i]);
+    next->last = ref;
+    crash_point("counters_retire");
+    __atomic_store_n(&p->root->valid, !valid, __ATOMIC_RELEASE);
+    crash_point("counters_retired"); /* from here on counters_repair clears the row */
     row_clear(row);
 }
 

@@ -17,7 +17,7 @@
 #include "common/log/log.h"
 #include "common/shm/zone_layout.h"
 
-enum { SLAB_MAGIC = 0x62616c73 };
+enum { SLAB_MAGIC = 0x62616c73, SLAB_RUN_MAX = SLAB_SEGMENT_PAGES * ZONE_PAGE };
 
 /* From 64 on multiples of it, so that objects begin at cache lines. A page holds at most 256 objects. */
 static const uint16_t class_size[SLAB_CLASSES] = { 16,  24,  32,  48,  64,  128,  192,  256, 320,
@@ -373,7 +373,7 @@ large_alloc(struct zone *z, uint64_t bytes, bool *lies)
     struct place at;
 
     *lies = false;
-    if (bytes > (uint64_t)SLAB_SEGMENT_PAGES * ZONE_PAGE)
+    if (bytes > SLAB_RUN_MAX)
         return NULL;
     n = (uint32_t)((bytes + ZONE_PAGE - 1) / ZONE_PAGE);
     if (!run_alloc(z, n, &at, lies))
@@ -602,10 +602,11 @@ slab_repair_mark(struct zone *z, const void *p, uint64_t bytes)
     struct place at;
     uint64_t within;
     unsigned class, bit;
-    uint64_t n = (bytes + ZONE_PAGE - 1) / ZONE_PAGE;
+    uint64_t n;
 
-    if (!page_of(z, p, &at, &within))
+    if (bytes > SLAB_RUN_MAX || !page_of(z, p, &at, &within))
         return false;
+    n = (bytes + ZONE_PAGE - 1) / ZONE_PAGE;
     if (bytes > class_size[SLAB_CLASSES - 1]) {
         if (within != 0 || n > z->spans[at.span].pages - at.index)
             return false;

@@ -19,6 +19,8 @@
 #include "common/sys/fd.h"
 #include "common/sys/proc.h"
 
+uint64_t process_slot;
+
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 8U
 #endif

@@ -60,6 +60,8 @@ slot_ref(uint32_t slot, uint64_t incarnation)
 {
     return ((uint64_t)slot << 48) | (incarnation & 0xffffffffffffULL);
 }
+/* This process's own reference, set once by the worker; 0: it has no slot. */
+extern uint64_t process_slot;
 /* Whether the referred process still holds its slot (LIVE or DRAINING). */
 bool slot_ref_alive(const struct slot_table *t, uint64_t ref);
 

@@ -407,8 +407,16 @@ zone_worker_start(struct zone *z, struct zone *old)
     zone_lock(z);
     zone_append(z);
     zone_unlock(z);
+    if (old == NULL)
+        old = z->old;
     if (old != NULL)
         zone_copy_once(z, old);
+}
+
+void
+zone_set_old(struct zone *z, struct zone *old)
+{
+    z->old = old;
 }
 
 /* ---- what it is ---------------------------------------------------------------------------------------------- */

@@ -51,13 +51,18 @@ struct zone *zone_adopt(int fd, struct str name, uint64_t size, const struct zon
  * It is in no list, is never repaired, and zone_layout says how to read it.
  */
 struct zone *zone_map_old(int fd, struct str name, const struct zone_ops *ops, struct error *err);
+/* In the master, before it forks: `old` (of zone_map_old) is what `z` replaces; zone_worker_start copies from it. */
+void zone_set_old(struct zone *z, struct zone *old);
 /* Unmaps and closes: a zone that no process of this generation uses. Not in a worker. */
 void zone_drop(struct zone *z);
 /* What the header of a foreign descriptor says; false when it is no zone. The master's view in the hand-over. */
 bool zone_peek(int fd, char name[64], uint64_t *size, struct error *err);
 /* Extends the file in place (the master, before it forks). False beyond the reserve. */
 bool zone_extend(struct zone *z, uint64_t size, struct error *err);
-/* In a worker before READY: appends space that the file gained, runs `copy` from `old` when given. */
+/*
+ * In a worker before READY: appends space that the file gained; runs `copy` from `old`, or when that is NULL from the zone of
+ * zone_set_old if there is one, in the first worker that comes here.
+ */
 void zone_worker_start(struct zone *z, struct zone *old);
 
 int zone_fd(const struct zone *z);

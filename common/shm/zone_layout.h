@@ -115,6 +115,7 @@ struct zone {
     uint32_t n_spans, max_spans;
     uint32_t last_span; /* that a look-up found */
     const struct zone_ops *ops;
+    struct zone *old; /* that it replaces; NULL: none */
     void *owner;
     char name[64];
 };

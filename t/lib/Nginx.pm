@@ -11,7 +11,8 @@ use v5.36;
 use parent -norequire, 'Weir';
 use Weir ();
 
-sub name ($class) { 'nginx' }
+sub name ($class)      { 'nginx' }
+sub temporary ($class) { qw(client_body proxy fastcgi uwsgi scgi) }
 
 sub binary ($class) {
     for my $path (map { "$_/nginx" } split(/:/, $ENV{PATH}), '/usr/sbin', '/usr/local/sbin') {
@@ -42,7 +43,9 @@ sub plain ($server, $answer) {
         my $port = $server->{ports}[$n] // next;
         $text =~ s/\b$port\b/PORT$n/g;
     }
-    $text =~ s{\b(?:nginx|weir)(?:/[\d.]+)?(?=</center>)}{SERVER}g;
+    # A page with the server's name in it is as long as that name makes it.
+    $text =~ s{^Content-Length: \d+$}{Content-Length: PAGE}m
+      if $text =~ s{\b(?:nginx|weir)(?:/[\d.]+)?(?=</center>)}{SERVER}g;
     $text =~ s{boundary=\d+|^--\d+}{BOUNDARY}mg;
     $text =~ s{^(Expires): .*GMT}{$1: DATE}mg;
     return $text;
@@ -63,6 +66,8 @@ sub same ($weir, $nginx, $what, $method, $target, %option) {
             $client->answer;
         };
         push @texts, plain($server, $answer);
+        # The page that is not sent with HEAD is as long as the server's name makes it, too.
+        $texts[-1] =~ s{^Content-Length: \d+$}{Content-Length: PAGE}m if $method eq 'HEAD' && $texts[-1] =~ m{^\S+ [45]};
     }
     my $same = $texts[0] eq $texts[1];
     Test::More::ok($same, $what) or Test::More::diag("weir:\n$texts[0]\nnginx:\n$texts[1]");

@@ -50,13 +50,19 @@ sub import ($class, @) {
     *{"${caller}::skip_all"}     = \&skip_all;
 }
 
-# Orphans of a dead master come to us, not to init, so that they can be found and ended.
-sub become_subreaper () {
-    my %prctl = (x86_64 => 157, aarch64 => 167);
+sub prctl ($option, $value) {
+    my %number = (x86_64 => 157, aarch64 => 167);
     my ($machine) = $Config{archname} =~ /^(x86_64|aarch64)/ or return;
-    syscall($prctl{$machine}, 36, 1, 0, 0, 0);
+    syscall($number{$machine}, $option, $value, 0, 0, 0);
 }
-become_subreaper();
+
+# Orphans of a dead master come to us, not to init, so that they can be found and ended.
+prctl(36, 1);    # PR_SET_CHILD_SUBREAPER
+
+# In a child: a test that is killed leaves nothing running.
+sub end_with_parent ($signal) {
+    prctl(1, $signal);    # PR_SET_PDEATHSIG
+}
 
 # Asks until the answer is true and returns it; dies when that takes too long.
 sub wait_for ($question, $what, $seconds = $Client::patience) {
@@ -99,8 +105,15 @@ $SIG{INT} = $SIG{TERM} = sub ($signal) { exit 1 };
 
 # ---- a daemon ------------------------------------------------------------------------------------------------------
 
-sub binary ($class) { abs_path($ENV{WEIR} // 'build/weir') // die "no binary: set WEIR\n" }
+sub binary ($class) {
+    my $path = $ENV{WEIR} // 'build/weir';
+    -x $path or die "$path is no program: build it, or set WEIR\n";
+    return abs_path($path);
+}
 sub name ($class)   { 'weir' }
+
+# What has a directory for temporary files.
+sub temporary ($class) { qw(client_body proxy) }
 
 sub new ($class, %option) {
     my $dir = File::Temp::tempdir(($class->name) . '-test-XXXXXX', TMPDIR => 1, CLEANUP => 0);
@@ -133,7 +146,7 @@ sub conf_text ($class, %option) {
         $http,
         'access_log %dir%/access.log;',
         'root %dir%/html;',
-        map { "${_}_temp_path %dir%/${_}_temp;" } qw(client_body proxy fastcgi uwsgi scgi)
+        map { "${_}_temp_path %dir%/${_}_temp;" } $class->temporary
     );
     my $block = '';
     if (defined $option{server} || defined $option{location} || $http !~ /^\s*server\s*\{/m) {
@@ -223,31 +236,34 @@ sub command ($self) {
 
 # Runs a program to its end: exit status (128 + signal when killed) and all that it wrote.
 sub run ($self, @command) {
-    my $out = "$self->{dir}/run.out";
-    my $pid = $self->_spawn($out, @command);
+    my $out    = "$self->{dir}/run.out";
+    my $before = -s $out // 0;             # of earlier runs
+    my $pid    = $self->_spawn($out, @command);
     my $status;
     my $deadline = time + 6 * $Client::patience;
     while (waitpid($pid, WNOHANG) == 0) {
         if (time > $deadline) {
             kill 'KILL', $pid;
             waitpid $pid, 0;
-            return (-1, $self->read_file($out) . "\n(did not end)");
+            return (-1, substr($self->read_file($out), $before) . "\n(did not end)");
         }
         select(undef, undef, undef, 0.005);
     }
     $status = $? & 127 ? 128 + ($? & 127) : $? >> 8;
-    return ($status, $self->read_file($out));
+    return ($status, substr($self->read_file($out), $before));
 }
 
 sub _spawn ($self, $out, @command) {
     my $pid = fork // die "fork: $!";
     return $pid if $pid;
+    end_with_parent(POSIX::SIGTERM());
     $SIG{INT} = $SIG{TERM} = $SIG{PIPE} = 'DEFAULT';
     open STDIN,  '<',  '/dev/null';
     open STDOUT, '>>', $out;
     open STDERR, '>&', \*STDOUT;
     if (my $log = $ENV{ASAN_OPTIONS}) {
-        $ENV{ASAN_OPTIONS} = "$log:log_path=$self->{dir}/sanitizer";
+        # What lives as long as the process is not freed at its end.
+        $ENV{ASAN_OPTIONS} = "$log:detect_leaks=0:log_path=$self->{dir}/sanitizer";
         $ENV{UBSAN_OPTIONS} .= ":log_path=$self->{dir}/sanitizer";
     }
     $ENV{$_} = $self->expand($self->{env}{$_}) for keys %{ $self->{env} };

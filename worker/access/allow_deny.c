@@ -74,11 +74,11 @@ static const struct directive access_directives[] = {
     D_END
 };
 
-static const struct phase_entry access_phases[] = {
-    { .phase = HTTP_ACCESS, .run = access_check, .wanted = access_wanted,
-      .order = ORDER_ALLOW_DENY },
-    { 0 }
-};
+static const struct phase_entry access_phases[] = { { .phase = HTTP_ACCESS,
+                                                      .run = access_check,
+                                                      .wanted = access_wanted,
+                                                      .order = ORDER_ALLOW_DENY },
+                                                    { 0 } };
 
 struct module allow_deny_module = {
     .name = "allow_deny",

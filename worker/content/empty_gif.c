@@ -9,12 +9,11 @@
 #include "worker/http/http_conf.h"
 #include "worker/http/request_body.h"
 
-static const char gif[43] =
-    "GIF89a\x01\0\x01\0"               /* 1 x 1 */
-    "\x80\x01\0\0\0\0\xff\xff\xff"     /* two colours: black, white */
-    "!\xf9\x04\x01\0\0\x01\0"          /* the second one is transparent */
-    ",\0\0\0\0\x01\0\x01\0\0"          /* one picture of one pixel */
-    "\x02\x02L\x01\0;";
+static const char gif[43] = "GIF89a\x01\0\x01\0"           /* 1 x 1 */
+                            "\x80\x01\0\0\0\0\xff\xff\xff" /* two colours: black, white */
+                            "!\xf9\x04\x01\0\0\x01\0"      /* the second one is transparent */
+                            ",\0\0\0\0\x01\0\x01\0\0"      /* one picture of one pixel */
+                            "\x02\x02L\x01\0;";
 
 enum { GIF_LAST_MODIFIED = 23349600 }; /* Mon, 28 Sep 1970 06:00:00 GMT, as nginx says */
 
@@ -39,11 +38,10 @@ empty_gif_set(struct conf_load *l, const struct directive *d, struct conf_node *
 }
 
 static const struct directive empty_gif_directives[] = {
-    D_CALL("empty_gif", CTX_LOC, ARGS(0, 0), empty_gif_set),
-    D_END
+    D_CALL("empty_gif", CTX_LOC, ARGS(0, 0), empty_gif_set), D_END
 };
 
 struct module empty_gif_module = {
-    .name       = "empty_gif",
+    .name = "empty_gif",
     .directives = empty_gif_directives,
 };

@@ -134,7 +134,7 @@ index_content(struct exchange *x)
         if (error != ENOENT)
             return index_error(r, path, error);
         if (!dir_known && !index_dir_exists(r, dir, &error))
-            return index_error(r, dir, error);
+            return index_error(r, path, error);
         dir_known = true;
     }
     return PHASE_NEXT;
@@ -147,8 +147,7 @@ static const struct directive index_directives[] = {
 };
 
 static const struct phase_entry index_phases[] = {
-    { .phase = HTTP_CONTENT, .run = index_content, .order = ORDER_INDEX },
-    { 0 }
+    { .phase = HTTP_CONTENT, .run = index_content, .order = ORDER_INDEX }, { 0 }
 };
 
 struct module index_module = {

@@ -126,8 +126,7 @@ static_content(struct exchange *x)
 }
 
 static const struct phase_entry static_phases[] = {
-    { .phase = HTTP_CONTENT, .run = static_content, .order = ORDER_STATIC },
-    { 0 }
+    { .phase = HTTP_CONTENT, .run = static_content, .order = ORDER_STATIC }, { 0 }
 };
 
 struct module static_module = {

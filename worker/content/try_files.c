@@ -16,10 +16,10 @@ struct candidate {
 };
 
 struct try_files_conf {
-    struct vec candidates;   /* of struct candidate; empty: no try_files here */
-    struct template last;    /* a URI or "@name" */
-    struct str uri, args;    /* of a constant `last` */
-    uint16_t status;         /* of "=code"; 0: `last` holds */
+    struct vec candidates; /* of struct candidate; empty: no try_files here */
+    struct template last;  /* a URI or "@name" */
+    struct str uri, args;  /* of a constant `last` */
+    uint16_t status;       /* of "=code"; 0: `last` holds */
 };
 
 extern struct module try_files_module;
@@ -114,16 +114,17 @@ try_last(struct request *r, const struct try_files_conf *c)
     return redirect_internal(&r->x, uri, args);
 }
 
-/* The name becomes the URI; the directory keeps its '/', so that its index is looked for. */
+/* The name becomes the URI. A directory lacks its last '/' unless the name has it, so that clients are redirected. */
 static bool
-take(struct request *r, struct str name, bool is_dir)
+take(struct request *r, struct str name)
 {
+    const struct http_conf *c = HTTP_CONF(r);
     struct text uri;
 
     text_init(&uri, request_arena(r));
+    if (c->alias && !c->alias_regex && !str_starts(name, c->alias_for))
+        text_add(&uri, c->alias_for); /* it was found below the alias, so its URI lies there */
     text_add(&uri, name);
-    if (is_dir)
-        text_char(&uri, '/');
     if (uri.failed)
         return false;
     if (!str_eq(text_str(&uri), r->uri)) {
@@ -145,7 +146,7 @@ try_files(struct exchange *x)
 
         if (path.ptr == NULL || !exists(r, path, candidate->is_dir))
             continue;
-        return take(r, name, candidate->is_dir) ? PHASE_NEXT : phase_respond(x, 500);
+        return take(r, name) ? PHASE_NEXT : phase_respond(x, 500);
     }
     return try_last(r, c);
 }
@@ -159,16 +160,16 @@ try_files_wanted(const struct scope *s)
 }
 
 static const struct directive try_files_directives[] = {
-    D_CALL("try_files", CTX_SRV | CTX_LOC, ARGS(2, ARGS_ANY), try_files_set,
-           .offset = 0, .size = sizeof(struct try_files_conf), .inherit = I_BLOCK),
+    D_CALL("try_files", CTX_SRV | CTX_LOC, ARGS(2, ARGS_ANY), try_files_set, .offset = 0,
+           .size = sizeof(struct try_files_conf), .inherit = I_BLOCK),
     D_END
 };
 
-static const struct phase_entry try_files_phases[] = {
-    { .phase = HTTP_PRECONTENT, .run = try_files, .wanted = try_files_wanted,
-      .order = ORDER_TRY_FILES },
-    { 0 }
-};
+static const struct phase_entry try_files_phases[] = { { .phase = HTTP_PRECONTENT,
+                                                         .run = try_files,
+                                                         .wanted = try_files_wanted,
+                                                         .order = ORDER_TRY_FILES },
+                                                       { 0 } };
 
 struct module try_files_module = {
     .name = "try_files",

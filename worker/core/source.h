@@ -106,8 +106,11 @@ batch_file(struct batch *b, int fd, uint64_t at, uint64_t len)
  */
 #ifdef WEIR_CHECKER
 struct source *source_checked(struct source *s);
+/* What stands behind a checker, which has given all that it holds: for who changes the source itself (body_seek). */
+struct source *source_unchecked(struct source *s);
 #else
-#define source_checked(s) (s)
+#define source_checked(s)   (s)
+#define source_unchecked(s) (s)
 #endif
 
 #endif

@@ -170,4 +170,17 @@ source_checked(struct source *s)
     return &c->s;
 }
 
+struct source *
+source_unchecked(struct source *s)
+{
+    struct checker *c;
+
+    if (s->ops != &checker_ops)
+        return s;
+    c = CONTAINER_OF(s, struct checker, s);
+    ASSERT(!c->stopped && !c->pulling && c->at == c->n);
+    c->ended = false;
+    return source_unchecked(c->s.below);
+}
+
 #endif

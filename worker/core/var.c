@@ -453,23 +453,6 @@ var_number(struct exchange *x, struct var_value *v, uint64_t n)
         var_found(v, str_n(to, num_format_u64(to, n)));
 }
 
-void
-var_table_dump(struct text *t)
-{
-    for (struct module *const *m = modules; *m != NULL; m++) {
-        for (const struct variable *row = (*m)->variables; row != NULL && row->name != NULL;
-             row++) {
-            bool stream_only = (row->flags & VAR_STREAM_ONLY) != 0;
-
-            text_fmt(t, "variable\t%s\t$%s%s\t%s\n", (*m)->name, row->name,
-                     (row->flags & VAR_PREFIX) != 0 ? "*" : "",
-                     stream_only                      ? "stream"
-                     : (row->flags & VAR_STREAM) != 0 ? "http,stream"
-                                                      : "http");
-        }
-    }
-}
-
 struct module variables_module = {
     .name = "variables",
     .loaded = var_check,

@@ -71,6 +71,5 @@ var_found(struct var_value *v, struct str text)
 }
 /* Found, with the decimal number written into the exchange's memory. */
 void var_number(struct exchange *x, struct var_value *v, uint64_t n);
-void var_table_dump(struct text *t); /* `--directives`: variable rows of all modules */
 
 #endif

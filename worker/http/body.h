@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* body.h - sources of memory and files. NULL: memory is out. */
+/* body.h - sources of memory and files: the two producers that every content handler needs. */
 #ifndef WEIR_HTTP_BODY_H
 #define WEIR_HTTP_BODY_H
 
@@ -7,10 +7,19 @@
 
 struct open_file;
 
-struct source *body_mem(struct exchange *x,
-                        struct str bytes); /* borrowed from the cycle or x's arena */
-/* FILE if wanted, else reads, `aio` included. Takes a reference of f until stop; small cached bodies come from memory. */
+/* Borrowed from the cycle or x's arena. NULL: memory is out. */
+struct source *body_mem(struct exchange *x, struct str bytes);
+/*
+ * Bytes [at, at + len) of a file of an HTTP exchange: as FILE pieces if they are wanted, else read; with `aio threads`
+ * what is not in the page cache is read by a thread. Small cached bodies come from memory. Takes a reference of f until
+ * stop. NULL: memory is out.
+ */
 struct source *body_file(struct exchange *x, struct open_file *f, uint64_t at, uint64_t len);
+/*
+ * Makes one of the sources above give bytes [at, at + len) of its body next, and then END: for ranges. Between pulls,
+ * also after END. False: it is another kind of source, and nothing has changed.
+ */
+bool body_seek(struct source *s, uint64_t at, uint64_t len);
 /* For filters that look at bytes: kinds = MEM, no room. */
 enum pull body_pull_mem(struct source *below, struct batch *in);
 

@@ -12,8 +12,8 @@ codec_find(struct str alpn)
     for (struct module *const *m = modules; *m != NULL; m++) {
         const struct codec *codec = (*m)->codec;
 
-        if (codec != NULL && (str_eq(codec->alpn, alpn) ||
-                              (alpn.len == 0 && str_eq(codec->alpn, S("http/1.1")))))
+        if (codec != NULL &&
+            (str_eq(codec->alpn, alpn) || (alpn.len == 0 && str_eq(codec->alpn, S("http/1.1")))))
             return codec;
     }
     return NULL;

@@ -111,9 +111,9 @@ error_page_set(struct conf_load *l, const struct directive *d, struct conf_node 
 
 /* ---- built-in pages ---- */
 
-#define PAGE(title)                                   \
-    S_INIT("<html>\r\n<head><title>" title            \
-           "</title></head>\r\n<body>\r\n<center><h1>" title "</h1></center>\r\n")
+#define PAGE(title)                                                                          \
+    S_INIT("<html>\r\n<head><title>" title "</title></head>\r\n<body>\r\n<center><h1>" title \
+           "</h1></center>\r\n")
 #define PAGE_400(title)                                                                 \
     S_INIT("<html>\r\n<head><title>400 " title                                          \
            "</title></head>\r\n<body>\r\n<center><h1>400 Bad Request</h1></center>\r\n" \
@@ -241,16 +241,13 @@ drop_body(struct response *res)
     res->keep_length = false;
 }
 
+/* The scope's rule for a status; none once a request has followed one (recursive_error_pages off). */
 static const struct error_page_rule *
-rule_find(struct request *r, int status)
+rule_find(const struct request *r, int status)
 {
-    const struct http_conf *c = HTTP_CONF(r);
-
-    if (r->error_page_used || c->error_pages.len == 0)
+    if (r->error_page_used)
         return NULL;
-    if (!c->recursive_error_pages)
-        r->error_page_used = true;
-    VEC_FOREACH (rule, struct error_page_rule, &c->error_pages) {
+    VEC_FOREACH (rule, struct error_page_rule, &HTTP_CONF(r)->error_pages) {
         if (rule->status == status)
             return rule;
     }
@@ -271,6 +268,7 @@ follow_rule(struct request *r, const struct error_page_rule *rule, int status)
 
     if (target.ptr == NULL)
         return send_built_in(r, 500);
+    r->error_page_used = !HTTP_CONF(r)->recursive_error_pages;
     r->res.error_status = (uint16_t)(rule->answer == STATUS_KEEP ? status : rule->answer);
     if (target.len > 0 && target.ptr[0] == '@')
         return redirect_named(&r->x, target);
@@ -302,6 +300,12 @@ close_silently(struct request *r, int status)
     return PHASE_DONE;
 }
 
+bool
+error_page_matches(struct request *r, int status)
+{
+    return rule_find(r, status) != NULL;
+}
+
 enum phase_result
 error_page_respond(struct exchange *x, int status)
 {
@@ -321,6 +325,6 @@ error_page_respond(struct exchange *x, int status)
         r->keepalive = false;
         r->res.no_keepalive = true;
     }
-    rule = x->jumps < 10 ? rule_find(r, status) : NULL;
+    rule = x->jumps <= HTTP_JUMPS_MAX ? rule_find(r, status) : NULL;
     return rule != NULL ? follow_rule(r, rule, status) : send_built_in(r, status);
 }

@@ -18,22 +18,18 @@
 static const struct conf_name satisfy_names[] = { { "all", SATISFY_ALL },
                                                   { "any", SATISFY_ANY },
                                                   { NULL, 0 } };
-static const struct conf_name ims_names[] = { { "off", IMS_OFF },
-                                              { "exact", IMS_EXACT },
-                                              { "before", IMS_BEFORE },
-                                              { NULL, 0 } };
-static const struct conf_name body_file_names[] = { { "off", 0 },
-                                                    { "on", 1 },
-                                                    { "clean", 2 },
-                                                    { NULL, 0 } };
-static const struct conf_name lingering_names[] = { { "off", 0 },
-                                                    { "on", 1 },
-                                                    { "always", 2 },
-                                                    { NULL, 0 } };
-static const struct conf_name keepalive_disable_names[] = { { "none", 1 },
-                                                            { "msie6", 2 },
-                                                            { "safari", 4 },
-                                                            { NULL, 0 } };
+static const struct conf_name ims_names[] = {
+    { "off", IMS_OFF }, { "exact", IMS_EXACT }, { "before", IMS_BEFORE }, { NULL, 0 }
+};
+static const struct conf_name body_file_names[] = {
+    { "off", 0 }, { "on", 1 }, { "clean", 2 }, { NULL, 0 }
+};
+static const struct conf_name lingering_names[] = {
+    { "off", 0 }, { "on", 1 }, { "always", 2 }, { NULL, 0 }
+};
+static const struct conf_name keepalive_disable_names[] = {
+    { "none", 1 }, { "msie6", 2 }, { "safari", 4 }, { NULL, 0 }
+};
 
 /* ---- setters ---- */
 
@@ -46,12 +42,12 @@ keepalive_timeout_set(struct conf_load *l, const struct directive *d, struct con
 
     (void)d;
     if (!num_parse_duration(n->args[1], &c->keepalive_timeout_ms))
-        return conf_fail(l, n, 1, "invalid value");
+        return conf_fail(l, n, 1, "\"%s\" directive invalid value", d->name);
     c->keepalive_header_s = 0;
     if (n->n < 3)
         return true;
     if (!num_parse_duration(n->args[2], &ms))
-        return conf_fail(l, n, 2, "invalid value");
+        return conf_fail(l, n, 2, "\"%s\" directive invalid value", d->name);
     c->keepalive_header_s = ms / 1000;
     return true;
 }
@@ -88,7 +84,7 @@ size_template_set(struct conf_load *l, const struct directive *d, struct conf_no
     if (!template_compile(l, n, 1, n->args[1], t))
         return false;
     if (template_is_const(t) && !num_parse_size(t->text, &bytes))
-        return conf_fail(l, n, 1, "invalid size \"%.*s\"", STR(n->args[1]));
+        return conf_fail(l, n, 1, "\"%s\" directive invalid value", d->name);
     return true;
 }
 
@@ -106,9 +102,10 @@ aio_set(struct conf_load *l, const struct directive *d, struct conf_node *n, voi
     else if (str_eq(value, S("threads")))
         c->aio = AIO_THREADS;
     else if (conf_param(value, "threads", &pool))
-        return conf_fail(l, n, 1, "thread pools with a name are not supported, write \"aio threads\"");
+        return conf_fail(l, n, 1,
+                         "thread pools with a name are not supported, write \"aio threads\"");
     else
-        return conf_fail(l, n, 1, "invalid value");
+        return conf_fail(l, n, 1, "\"%s\" directive invalid value", d->name);
     return true;
 }
 
@@ -121,7 +118,7 @@ directio_set(struct conf_load *l, const struct directive *d, struct conf_node *n
     if (str_eq(n->args[1], S("off")))
         c->open_files.directio = UINT64_MAX;
     else if (!num_parse_size(n->args[1], &c->open_files.directio))
-        return conf_fail(l, n, 1, "invalid value");
+        return conf_fail(l, n, 1, "\"%s\" directive invalid value", d->name);
     return true;
 }
 
@@ -218,7 +215,7 @@ temp_path_set(struct conf_load *l, const struct directive *d, struct conf_node *
     for (uint32_t i = 2; i < n->n; i++) {
         if (!num_parse_u32(n->args[i], &t->levels[i - 2]) || t->levels[i - 2] < 1 ||
             t->levels[i - 2] > 3)
-            return conf_fail(l, n, (int)i, "invalid value");
+            return conf_fail(l, n, (int)i, "\"%s\" directive invalid value", d->name);
     }
     return temp_dir_add(l, t->path) || conf_fail(l, n, 1, "out of memory");
 }
@@ -300,7 +297,8 @@ http_core_init(struct conf_load *l, struct scope *s, void *conf)
     (void)s;
     c->allow_absolute_form = true;
     c->open_files.directio = UINT64_MAX;
-    c->client_body_temp_path.path = conf_path(l, built_in_path(S(WEIR_CLIENT_BODY_TEMP_PATH)), false);
+    c->client_body_temp_path.path =
+        conf_path(l, built_in_path(S(WEIR_CLIENT_BODY_TEMP_PATH)), false);
     return c->client_body_temp_path.path.ptr != NULL && root_init(l, c) && types_init(l, c);
 }
 
@@ -321,11 +319,13 @@ http_core_finish(struct conf_load *l, struct scope *s, void *conf)
         const struct http_conf *parent = http_conf(s->parent);
 
         if (parent->server_tokens == c->server_tokens && c->server_tokens != TOKENS_TEXT &&
-            parent->server_line.ptr != NULL)
-            return true; /* copied with the rest */
+            parent->server_line.ptr != NULL) {
+            c->server_line = parent->server_line;
+            return true;
+        }
     }
-    c->server_line = product.len > 0 ? arena_fmt(conf_arena(l), "Server: %.*s\r\n", STR(product))
-                                     : S("");
+    c->server_line =
+        product.len > 0 ? arena_fmt(conf_arena(l), "Server: %.*s\r\n", STR(product)) : S("");
     return c->server_line.ptr != NULL;
 }
 
@@ -352,6 +352,28 @@ is_http(enum scope_kind kind)
     return false;
 }
 
+static struct phase_settings
+settings_of(struct scope *s)
+{
+    return (struct phase_settings){
+        .content = http_content(s),
+        .satisfy_any = http_conf(s)->satisfy == SATISFY_ANY,
+    };
+}
+
+/* A scope without settings of its own has its parent's. */
+static bool
+set_phases(struct conf_load *l, struct scope *s)
+{
+    struct phase_settings own = settings_of(s), outer = { 0 };
+
+    if (s->kind != SCOPE_HTTP)
+        outer = settings_of(s->parent);
+    if (own.content == outer.content && own.satisfy_any == outer.satisfy_any)
+        return true;
+    return phase_set(l, s, &own);
+}
+
 /* The handler and filter lists of every scope, parents first. */
 static bool
 prepare_scopes(struct conf_load *l)
@@ -360,13 +382,10 @@ prepare_scopes(struct conf_load *l)
 
     for (uint32_t i = 0; i < scopes->len; i++) {
         struct scope *s = *VEC_AT(scopes, struct scope *, i);
-        struct phase_settings settings;
 
         if (!is_http(s->kind))
             continue;
-        settings.content = http_content(s);
-        settings.satisfy_any = http_conf(s)->satisfy == SATISFY_ANY;
-        if (!phase_set(l, s, &settings) || !phase_prepare(l, s) || !filters_prepare(l, s))
+        if (!set_phases(l, s) || !phase_prepare(l, s) || !filters_prepare(l, s))
             return false;
     }
     return true;
@@ -419,8 +438,7 @@ static const struct directive http_directives[] = {
     D_NO_OP("directio_alignment", HSL, ARGS(1, 1), "the file system is asked"),
     D_NO_OP("aio_write", HSL, ARGS(1, 1), "temporary files are written where it costs least"),
     D_NO_OP("connection_pool_size", HS, ARGS(1, 1), "memory comes from pools of the worker"),
-    D_NO_OP("request_pool_size", HS, ARGS(1, 1), "memory comes from pools of the worker"),
-    D_END
+    D_NO_OP("request_pool_size", HS, ARGS(1, 1), "memory comes from pools of the worker"), D_END
 };
 
 #define T struct http_conf
@@ -440,12 +458,13 @@ static const struct directive http_core_directives[] = {
     D_CALL("alias", CTX_LOC, ARGS(1, 1), alias_set, FIELD(T, root)),
     D_CALL("internal", CTX_LOC, ARGS(0, 0), internal_set, FIELD(T, internal)),
     D_TABLE("types", HSL, ARGS(0, 0), types_set, FIELD(T, types), .repeat = true),
-    D_STR("default_type", HSL, T, default_type, DEFAULT(text/plain)),
+    D_STR("default_type", HSL, T, default_type, .initial = "text/plain"),
     D_CALL("open_file_cache", HSL, ARGS(1, 2), open_file_cache_set, FIELD(T, open_files.cache)),
     D_MSEC("open_file_cache_valid", HSL, T, open_files.valid_ms, DEFAULT(60s)),
     D_NUM("open_file_cache_min_uses", HSL, T, open_files.min_uses, DEFAULT(1)),
     D_FLAG("open_file_cache_errors", HSL, T, open_files.errors, DEFAULT(off)),
-    D_CALL("disable_symlinks", HSL, ARGS(1, 2), disable_symlinks_set, FIELD(T, open_files.symlinks)),
+    D_CALL("disable_symlinks", HSL, ARGS(1, 2), disable_symlinks_set,
+           FIELD(T, open_files.symlinks)),
     D_FLAG("sendfile", HSLI, T, sendfile, DEFAULT(off)),
     D_SIZE("sendfile_max_chunk", HSL, T, sendfile_max_chunk, DEFAULT(2m)),
     D_CALL("aio", HSL, ARGS(1, 1), aio_set, FIELD(T, aio)),
@@ -467,7 +486,8 @@ static const struct directive http_core_directives[] = {
     D_ENUM("client_body_in_file_only", HSL, T, client_body_in_file_only, body_file_names,
            DEFAULT(off)),
     D_FLAG("client_body_in_single_buffer", HSL, T, client_body_in_single_buffer, DEFAULT(off)),
-    D_CALL("client_body_temp_path", HSL, ARGS(1, 4), temp_path_set, FIELD(T, client_body_temp_path)),
+    D_CALL("client_body_temp_path", HSL, ARGS(1, 4), temp_path_set,
+           FIELD(T, client_body_temp_path)),
 
     /* sending */
     D_FLAG("tcp_nopush", HSL, T, tcp_nopush, DEFAULT(off)),
@@ -501,15 +521,13 @@ static const struct directive http_core_directives[] = {
     D_FLAG("recursive_error_pages", HSL, T, recursive_error_pages, DEFAULT(off)),
     D_CALL("server_tokens", HSL, ARGS(1, 1), server_tokens_set, FIELD(T, server_tokens),
            DEFAULT(on)),
-    D_FLAG("log_subrequest", HSL, T, log_subrequest, DEFAULT(off)),
-    D_END
+    D_FLAG("log_subrequest", HSL, T, log_subrequest, DEFAULT(off)), D_END
 };
 
 #undef T
 
 static const struct phase_entry http_core_phases[] = {
-    { .phase = HTTP_FIND_LOCATION, .run = location_find },
-    { 0 }
+    { .phase = HTTP_FIND_LOCATION, .run = location_find }, { 0 }
 };
 
 struct module http_module = {

@@ -8,6 +8,10 @@
 
 #include "worker/http/http_conf.h"
 
+enum {
+    HTTP_JUMPS_MAX = 10
+}; /* changes of a request's URI; x->jumps is above it once that was too much */
+
 extern const struct variable http_core_variables[]; /* http_vars.c */
 
 /* root.c */

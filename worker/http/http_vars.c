@@ -175,14 +175,6 @@ sent_etag(struct exchange *x, struct var_value *v, const struct response *res)
         var_found(v, res->etag);
 }
 
-static void
-sent_accept_ranges(struct exchange *x, struct var_value *v, const struct response *res)
-{
-    (void)x;
-    if (res->accept_ranges)
-        var_found(v, S("bytes"));
-}
-
 static bool
 stays_open(struct exchange *x)
 {
@@ -227,7 +219,6 @@ get_sent_http(struct exchange *x, struct var_value *v, const void *data)
         { S_INIT("content_length"), sent_content_length },
         { S_INIT("last_modified"), sent_last_modified },
         { S_INIT("etag"), sent_etag },
-        { S_INIT("accept_ranges"), sent_accept_ranges },
         { S_INIT("connection"), sent_connection },
         { S_INIT("keep_alive"), sent_keep_alive },
         { S_INIT("transfer_encoding"), sent_transfer_encoding },
@@ -244,9 +235,7 @@ get_sent_http(struct exchange *x, struct var_value *v, const void *data)
 
 /* ---- the request ---- */
 
-/* A struct str of struct request; `data` points to its offset. */
-static const size_t at_uri = offsetof(struct request, uri);
-static const size_t at_args = offsetof(struct request, args);
+/* A struct str of the client's request; `data` points to its offset. */
 static const size_t at_line = offsetof(struct request, line);
 static const size_t at_target = offsetof(struct request, target);
 static const size_t at_scheme = offsetof(struct request, scheme);
@@ -254,13 +243,22 @@ static const size_t at_scheme = offsetof(struct request, scheme);
 static void
 get_str(struct exchange *x, struct var_value *v, const void *data)
 {
-    found_if(v, *(const struct str *)((const char *)request_of(x) + *(const size_t *)data));
+    found_if(v, *(const struct str *)((const char *)root_of(x) + *(const size_t *)data));
 }
 
 static void
-get_root_str(struct exchange *x, struct var_value *v, const void *data)
+get_uri(struct exchange *x, struct var_value *v, const void *data)
 {
-    get_str(x->root, v, data);
+    (void)data;
+    var_found(v, request_of(x)->uri); /* empty when the target was refused */
+}
+
+static void
+get_args(struct exchange *x, struct var_value *v, const void *data)
+{
+    (void)data;
+    if (request_of(x)->args.len > 0)
+        var_found(v, request_of(x)->args);
 }
 
 static void
@@ -423,9 +421,9 @@ static void
 get_request_completion(struct exchange *x, struct var_value *v, const void *data)
 {
     const struct request *r = root_of(x);
-    bool complete = r->x.given && r->res.started &&
-                    (r->res.head_only || r->res.length < 0 ||
-                     r->body_sent >= (uint64_t)r->res.length);
+    bool complete =
+        r->x.given && r->res.started &&
+        (r->res.head_only || r->res.length < 0 || r->body_sent >= (uint64_t)r->res.length);
 
     (void)data;
     var_found(v, complete ? S("OK") : S(""));
@@ -544,10 +542,16 @@ get_server_addr(struct exchange *x, struct var_value *v, const void *data)
 {
     struct conn *c = client_of(x);
     char text[ADDR_TEXT_MAX];
+    const struct addr *local;
 
     (void)data;
-    if (c != NULL)
-        found_copy(x, v, str_n(text, addr_format_ip(conn_local(c), text)));
+    if (c == NULL)
+        return;
+    local = conn_local(c);
+    if (local->sa.sa_family == AF_UNIX) /* the kernel may know the path of its birth only */
+        found_copy(x, v, str_n(text, addr_format(&c->spec->addr, false, text)));
+    else
+        found_copy(x, v, str_n(text, addr_format_ip(local, text)));
 }
 
 static void
@@ -728,19 +732,19 @@ const struct variable http_core_variables[] = {
     { "cookie_", get_cookie, PREFIX, NULL, NULL },
 
     /* the request */
-    { "request", get_root_str, 0, NULL, &at_line },
+    { "request", get_str, 0, NULL, &at_line },
     { "request_method", get_method, VOLATILE, NULL, NULL },
-    { "request_uri", get_root_str, 0, NULL, &at_target },
-    { "scheme", get_root_str, 0, NULL, &at_scheme },
+    { "request_uri", get_str, 0, NULL, &at_target },
+    { "scheme", get_str, 0, NULL, &at_scheme },
     { "server_protocol", get_protocol, 0, NULL, NULL },
     { "https", get_https, 0, NULL, NULL },
     { "host", get_host, 0, NULL, NULL },
     { "request_port", get_request_port, 0, NULL, NULL },
     { "is_request_port", get_is_request_port, 0, NULL, NULL },
-    { "uri", get_str, VOLATILE, NULL, &at_uri },
-    { "document_uri", get_str, VOLATILE, NULL, &at_uri },
-    { "args", get_str, VOLATILE | SET, set_args, &at_args },
-    { "query_string", get_str, VOLATILE, NULL, &at_args },
+    { "uri", get_uri, VOLATILE, NULL, NULL },
+    { "document_uri", get_uri, VOLATILE, NULL, NULL },
+    { "args", get_args, VOLATILE | SET, set_args, NULL },
+    { "query_string", get_args, VOLATILE, NULL, NULL },
     { "is_args", get_is_args, VOLATILE, NULL, NULL },
     { "content_length", get_content_length, 0, NULL, NULL },
     { "content_type", get_content_type, 0, NULL, NULL },

@@ -284,12 +284,14 @@ unix_address(struct conf_load *l, const struct conf_node *n, struct vec *addrs)
     if (to == NULL)
         return conf_fail(l, n, 1, "out of memory");
     if (path.len == 0)
-        return conf_fail(l, n, 1, "no path in the unix domain socket in \"%.*s\" of the \"listen\" "
-                                  "directive",
+        return conf_fail(l, n, 1,
+                         "no path in the unix domain socket in \"%.*s\" of the \"listen\" "
+                         "directive",
                          STR(n->args[1]));
     if (!addr_parse(n->args[1], 0, to))
-        return conf_fail(l, n, 1, "too long path in the unix domain socket in \"%.*s\" of the "
-                                  "\"listen\" directive",
+        return conf_fail(l, n, 1,
+                         "too long path in the unix domain socket in \"%.*s\" of the "
+                         "\"listen\" directive",
                          STR(n->args[1]));
     return true;
 }
@@ -306,6 +308,24 @@ find_port(struct str text)
     return colon;
 }
 
+/* A port or a range of ports, if a wrong one. */
+static bool
+is_numeric(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if ((s.ptr[i] < '0' || s.ptr[i] > '9') && s.ptr[i] != '-')
+            return false;
+    }
+    return true;
+}
+
+/* "::1:80": an IPv6 address wants brackets. */
+static bool
+is_bare_v6(struct str text)
+{
+    return text.ptr[0] != '[' && str_find(text, ':') != str_rfind(text, ':');
+}
+
 /* Reads the address into `hosts` (without port) and the range of ports. */
 static bool
 listen_target(struct conf_load *l, const struct conf_node *n, struct vec *hosts, uint16_t *from,
@@ -320,12 +340,12 @@ listen_target(struct conf_load *l, const struct conf_node *n, struct vec *hosts,
     if (colon == text.len) {
         if (parse_ports(text, from, to))
             return host_addresses(l, n, S("*"), hosts);
-        if (text.ptr[0] >= '0' && text.ptr[0] <= '9' && str_find(text, '.') == text.len)
+        if (is_numeric(text))
             return conf_fail(l, n, 1, "invalid port in \"%.*s\" of the \"listen\" directive",
                              STR(text));
         return host_addresses(l, n, text, hosts);
     }
-    if (!parse_ports(str_from(text, colon + 1), from, to))
+    if (is_bare_v6(text) || !parse_ports(str_from(text, colon + 1), from, to))
         return conf_fail(l, n, 1, "invalid port in \"%.*s\" of the \"listen\" directive",
                          STR(text));
     return host_addresses(l, n, str_upto(text, colon), hosts);
@@ -347,8 +367,7 @@ listen_add(struct conf_load *l, struct conf_node *n, struct server *s,
 {
     struct listen_line *line;
 
-    VEC_FOREACH(other, struct listen_line, &s->listens)
-    {
+    VEC_FOREACH (other, struct listen_line, &s->listens) {
         if (addr_eq(&other->addr, addr))
             return conf_fail(l, n, 1, "a duplicate listen %.*s", STR(other->text));
     }
@@ -395,8 +414,7 @@ listen_set(struct conf_load *l, const struct directive *d, struct conf_node *n, 
         if (!listen_option(l, n, (int)i, &line))
             return false;
     }
-    VEC_FOREACH(host, struct addr, &hosts)
-    {
+    VEC_FOREACH (host, struct addr, &hosts) {
         for (unsigned port = from; port <= to; port++) {
             struct addr addr = *host;
 
@@ -527,8 +545,7 @@ make_sockets(struct conf_load *l, struct http_main *m)
     struct hash wildcards;
 
     hash_init(&wildcards, a);
-    VEC_FOREACH(it, struct http_address *, &m->addresses)
-    {
+    VEC_FOREACH (it, struct http_address *, &m->addresses) {
         struct http_socket *socket;
 
         if (!addr_is_wildcard(&(*it)->addr))
@@ -537,8 +554,7 @@ make_sockets(struct conf_load *l, struct http_main *m)
         if (socket == NULL || !hash_set(&wildcards, port_key(a, &(*it)->addr), socket))
             return false;
     }
-    VEC_FOREACH(it, struct http_address *, &m->addresses)
-    {
+    VEC_FOREACH (it, struct http_address *, &m->addresses) {
         struct http_socket *socket = NULL;
 
         if (addr_is_wildcard(&(*it)->addr))
@@ -558,14 +574,12 @@ listen_prepare(struct conf_load *l, struct http_main *m)
     struct hash known;
 
     hash_init(&known, conf_arena(l));
-    VEC_FOREACH(it, struct server *, &m->servers)
-    {
+    VEC_FOREACH (it, struct server *, &m->servers) {
         struct server *s = *it;
 
         if (s->listens.len == 0 && !listen_default(l, s))
             return false;
-        VEC_FOREACH(line, struct listen_line, &s->listens)
-        {
+        VEC_FOREACH (line, struct listen_line, &s->listens) {
             struct http_address *a = address_of(l, m, &known, line);
 
             if (a == NULL)
@@ -574,8 +588,7 @@ listen_prepare(struct conf_load *l, struct http_main *m)
                 return false;
         }
     }
-    VEC_FOREACH(it, struct http_address *, &m->addresses)
-    {
+    VEC_FOREACH (it, struct http_address *, &m->addresses) {
         if (!server_names_prepare(l, *it))
             return false;
     }

@@ -191,8 +191,9 @@ static struct str
 location_title(struct conf_load *l, const struct location *loc)
 {
     static const char *const marks[] = {
-        [LOCATION_PREFIX] = "",  [LOCATION_PREFIX_NO_REGEX] = "^~ ", [LOCATION_EXACT] = "= ",
-        [LOCATION_REGEX] = "~ ", [LOCATION_NAMED] = "",
+        [LOCATION_PREFIX] = "",  [LOCATION_PREFIX_NO_REGEX] = "^~ ",
+        [LOCATION_EXACT] = "= ", [LOCATION_REGEX] = "~ ",
+        [LOCATION_NAMED] = "",
     };
 
     return arena_fmt(conf_arena(l), "location %s\"%.*s\"", marks[loc->kind], STR(loc->name));
@@ -315,8 +316,7 @@ tree_make(struct conf_load *l, const struct vec *locations, bool *failed)
         return NULL;
     vec_init(&t->regexes, a, sizeof(struct location *));
     hash_init(&t->named, a);
-    VEC_FOREACH(it, struct location *, locations)
-    {
+    VEC_FOREACH (it, struct location *, locations) {
         struct location *loc = *it;
         bool nested_failed = false;
 
@@ -396,8 +396,7 @@ search(struct request *r, const struct location_tree *t, struct location **found
     }
     if (prefix != NULL && prefix->kind == LOCATION_PREFIX_NO_REGEX)
         return how;
-    VEC_FOREACH(it, struct location *, &t->regexes)
-    {
+    VEC_FOREACH (it, struct location *, &t->regexes) {
         if (!named_regex_match(r, (*it)->regex, r->uri))
             continue;
         *found = *it;

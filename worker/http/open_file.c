@@ -19,8 +19,15 @@
 #include "common/sys/clock.h"
 #include "common/sys/fd.h"
 
-/* Bytes of the largest content kept in memory: what one send takes together with its head. */
-enum { BODY_MAX = 15 * 1024 };
+enum {
+    BODY_MAX = 15 * 1024, /* bytes of a content kept in memory: one send takes it with its head */
+    BODIES_MAX = 64 * 1024 * 1024, /* of all of them in this worker */
+    BODY_SETTLED_MS =
+        2000, /* a file changed later than this may change again without a trace in its times */
+    NAME_MAX_SIZE = 256,
+};
+
+enum symlinks { SYMLINKS_ALLOWED, SYMLINKS_NEVER, SYMLINKS_IF_OWNER };
 
 struct open_file_cache {
     struct hash hash; /* path -> struct entry */
@@ -34,9 +41,14 @@ struct entry {
     struct list node; /* in lru */
     struct open_file *file;
     uint64_t used_ms;
-    uint32_t uses;   /* since it was made or last idle for inactive_ms */
+    uint32_t uses;
+    /* With which checks it was opened; another location's may be stricter. */
+    uint8_t symlinks;
+    uint32_t symlinks_from;
     struct str path; /* behind the struct */
 };
+
+static uint64_t body_bytes; /* of all own_body */
 
 struct open_file_cache *
 open_file_cache_new(struct arena *a, uint32_t max, uint64_t inactive_ms)
@@ -50,15 +62,7 @@ open_file_cache_new(struct arena *a, uint32_t max, uint64_t inactive_ms)
     return c;
 }
 
-/* ---- one look at the file system ---- */
-
-static void
-file_free(struct open_file *f)
-{
-    fd_close(&f->fd);
-    free(f->own_body);
-    free(f);
-}
+/* ---- references ---- */
 
 struct open_file *
 open_file_ref(struct open_file *f)
@@ -70,9 +74,107 @@ open_file_ref(struct open_file *f)
 void
 open_file_put(struct open_file *f)
 {
-    if (f != NULL && --f->refs == 0)
-        file_free(f);
+    if (f == NULL || --f->refs > 0)
+        return;
+    fd_close(&f->fd);
+    if (f->own_body != NULL)
+        body_bytes -= f->size;
+    free(f->own_body);
+    free(f);
 }
+
+/* ---- disable_symlinks ---- */
+
+/* How much of the path is not checked: `from`, if the path begins with these components. */
+static size_t
+unchecked_part(struct str path, struct str from)
+{
+    while (from.len > 0 && from.ptr[from.len - 1] == '/')
+        from.len--;
+    if (from.len == 0 || !str_starts(path, from))
+        return 0;
+    return from.len == path.len || path.ptr[from.len] == '/' ? from.len : 0;
+}
+
+/* Closes `fd` and says why it may not be used. */
+static int
+refuse_fd(int fd, int error)
+{
+    fd_close(&fd);
+    errno = error;
+    return -1;
+}
+
+/*
+ * Opens one component of a path without being led away by a link: what was no link when it was looked at is not followed
+ * when it has become one meanwhile, and the owner that counts is that of what was opened.
+ */
+static int
+open_component(int dir, const char *name, int flags, enum symlinks mode)
+{
+    struct stat link, target;
+    int fd;
+
+    if (fstatat(dir, name, &link, AT_SYMLINK_NOFOLLOW) != 0)
+        return -1;
+    if (!S_ISLNK(link.st_mode)) {
+        fd = openat(dir, name, flags | O_NOFOLLOW);
+        if (fd >= 0 && (flags & O_PATH) && (fstat(fd, &target) != 0 || S_ISLNK(target.st_mode)))
+            return refuse_fd(fd, ELOOP);
+        return fd;
+    }
+    if (mode == SYMLINKS_NEVER) {
+        errno = ELOOP;
+        return -1;
+    }
+    fd = openat(dir, name, flags);
+    if (fd >= 0 && (fstat(fd, &target) != 0 || target.st_uid != link.st_uid))
+        return refuse_fd(fd, ELOOP);
+    return fd;
+}
+
+/* Opens what the first `len` bytes of a path name, without checks. */
+static int
+open_unchecked(struct str path, size_t len, int flags)
+{
+    char *head = strndup(len == 0 ? "/" : path.ptr, len == 0 ? 1 : len);
+    int fd = head != NULL ? open(head, flags | O_CLOEXEC) : -1;
+
+    free(head);
+    return fd;
+}
+
+static int
+open_checked(struct str path, const struct open_file_options *o, int flags)
+{
+    size_t from = unchecked_part(path, o->symlinks_from);
+    struct str rest = str_from(path, from), name;
+    char text[NAME_MAX_SIZE];
+    int dir;
+
+    while (rest.len > 0 && rest.ptr[rest.len - 1] == '/')
+        rest.len--;
+    if (rest.len == 0)
+        return open_unchecked(path, from, flags);
+    dir = open_unchecked(path, from, O_PATH | O_DIRECTORY);
+
+    while (dir >= 0 && str_split(&rest, '/', &name)) {
+        bool last = rest.ptr == NULL;
+        int next;
+
+        if (name.len == 0)
+            continue;
+        if (!str_to_c(name, text, sizeof(text)))
+            return refuse_fd(dir, ENAMETOOLONG);
+        next = open_component(dir, text, last ? flags | O_CLOEXEC : O_PATH | O_CLOEXEC,
+                              (enum symlinks)o->symlinks);
+        refuse_fd(dir, errno);
+        dir = next;
+    }
+    return dir;
+}
+
+/* ---- one look at the file system ---- */
 
 static void
 file_fill(struct open_file *f, const struct stat *st)
@@ -87,113 +189,22 @@ file_fill(struct open_file *f, const struct stat *st)
     f->dev = st->st_dev;
 }
 
-/* A link is refused always, or when its owner is not the owner of what it points to. */
-static bool
-link_allowed(int dir, const char *name, const struct stat *link, bool owner_may)
-{
-    struct stat target;
-
-    if (owner_may && fstatat(dir, name, &target, 0) == 0 && target.st_uid == link->st_uid)
-        return true;
-    errno = ELOOP;
-    return false;
-}
-
-/*
- * disable_symlinks: walks the path below `symlinks_from` and checks each component. Returns the directory of the last one
- * (to be closed) and the last name, so that what is opened is what was checked; -1 with errno.
- */
-static int
-walk_checked(struct str path, const struct open_file_options *o, const char **last)
-{
-    size_t from = 0;
-    int dir;
-    char name[256];
-
-    if (o->symlinks_from.len > 0 && str_starts(path, o->symlinks_from))
-        from = o->symlinks_from.len;
-    while (from > 0 && path.ptr[from - 1] != '/')
-        from--;
-    if (from > 1) {
-        char *head = strndup(path.ptr, from);
-
-        dir = head != NULL ? open(head, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-        free(head);
-    } else {
-        dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    }
-
-    struct str rest = str_from(path, from), piece;
-
-    while (dir >= 0 && str_split(&rest, '/', &piece)) {
-        struct stat st;
-        bool is_last = rest.ptr == NULL || rest.len == 0;
-
-        if (piece.len == 0)
-            continue;
-        if (!str_to_c(piece, name, sizeof(name))) {
-            errno = ENAMETOOLONG;
-            break;
-        }
-        if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-            break;
-        if (S_ISLNK(st.st_mode) && !link_allowed(dir, name, &st, o->symlinks == 2))
-            break;
-        if (is_last) {
-            *last = piece.ptr;
-            return dir;
-        }
-        int next = openat(dir, name, O_PATH | O_CLOEXEC | (o->symlinks == 1 ? O_NOFOLLOW : 0));
-
-        close(dir);
-        dir = next;
-    }
-    if (dir >= 0) {
-        int saved = errno;
-
-        close(dir);
-        errno = saved;
-    }
-    return -1;
-}
-
-static int
-open_path(struct str path, const struct open_file_options *o, int flags)
-{
-    const char *name = path.ptr;
-    int dir = AT_FDCWD, fd;
-
-    if (o->symlinks != 0) {
-        dir = walk_checked(path, o, &name);
-        if (dir < 0)
-            return -1;
-        if (o->symlinks == 1)
-            flags |= O_NOFOLLOW;
-    }
-    fd = openat(dir, name, flags | O_CLOEXEC);
-    if (dir != AT_FDCWD) {
-        int saved = errno;
-
-        close(dir);
-        errno = saved;
-    }
-    return fd;
-}
-
 /* O_NONBLOCK: to open a named pipe must not hang the worker. */
 static void
 file_look(struct open_file *f, struct str path, const struct open_file_options *o, bool stat_only)
 {
+    int flags = stat_only ? O_PATH : O_RDONLY | O_NONBLOCK | O_NOCTTY;
     struct stat st;
 
-    if (stat_only && o->symlinks == 0) {
+    if (stat_only && o->symlinks == SYMLINKS_ALLOWED) {
         if (stat(path.ptr, &st) != 0)
             f->error = errno;
         else
             file_fill(f, &st);
         return;
     }
-    f->fd = open_path(path, o, (stat_only ? O_PATH : O_RDONLY | O_NONBLOCK) | O_CLOEXEC);
+    f->fd = o->symlinks == SYMLINKS_ALLOWED ? open(path.ptr, flags | O_CLOEXEC)
+                                            : open_checked(path, o, flags);
     if (f->fd < 0 || fstat(f->fd, &st) != 0) {
         f->error = errno;
         fd_close(&f->fd);
@@ -203,7 +214,7 @@ file_look(struct open_file *f, struct str path, const struct open_file_options *
     if (!f->is_file || stat_only)
         fd_close(&f->fd);
     else if (f->size >= o->directio)
-        (void)fcntl(f->fd, F_SETFL, O_DIRECT);
+        f->direct = fcntl(f->fd, F_SETFL, O_DIRECT) == 0;
 }
 
 static struct open_file *
@@ -220,13 +231,33 @@ file_new(struct str path, const struct open_file_options *o, bool stat_only)
     return f;
 }
 
+/* The same facts without the descriptor. */
+static struct open_file *
+file_facts(const struct open_file *f)
+{
+    struct open_file *facts = malloc(sizeof(*facts));
+
+    if (facts == NULL)
+        return NULL;
+    *facts = *f;
+    facts->refs = 1;
+    facts->fd = -1;
+    facts->direct = false;
+    facts->body = facts->own_body = NULL;
+    return facts;
+}
+
 /* Keeps a small content in memory. A file that changes its length meanwhile simply stays on disk. */
 static void
 file_keep_body(struct open_file *f)
 {
+    uint64_t changed_ms = (uint64_t)f->mtime * 1000 + f->mtime_nsec / 1000000;
     char *bytes;
 
-    if (f->fd < 0 || f->body != NULL || f->size == 0 || f->size > BODY_MAX)
+    if (f->fd < 0 || f->direct || f->body != NULL || f->size == 0 || f->size > BODY_MAX ||
+        f->size > BODIES_MAX - body_bytes)
+        return;
+    if (f->mtime < 0 || changed_ms + BODY_SETTLED_MS > clock_wall_ms)
         return;
     bytes = malloc(f->size + 1);
     if (bytes == NULL)
@@ -237,9 +268,10 @@ file_keep_body(struct open_file *f)
     }
     f->own_body = bytes;
     f->body = bytes;
+    body_bytes += f->size;
 }
 
-/* ---- the cache ---- */
+/* ---- entries ---- */
 
 static void
 entry_drop(struct open_file_cache *c, struct entry *e)
@@ -252,7 +284,7 @@ entry_drop(struct open_file_cache *c, struct entry *e)
 }
 
 static struct entry *
-entry_add(struct open_file_cache *c, struct str path, struct open_file *f)
+entry_add(struct open_file_cache *c, struct str path)
 {
     struct entry *e;
 
@@ -267,10 +299,20 @@ entry_add(struct open_file_cache *c, struct str path, struct open_file *f)
         free(e);
         return NULL;
     }
-    e->file = open_file_ref(f);
     list_add_head(&c->lru, &e->node);
     c->n++;
     return e;
+}
+
+static void
+entry_touch(struct open_file_cache *c, struct entry *e)
+{
+    e->used_ms = clock_ms;
+    e->uses++;
+    if (c->lru.next != &e->node) {
+        list_del(&e->node);
+        list_add_head(&c->lru, &e->node);
+    }
 }
 
 /* A few entries at the end of the list that nobody asked for in time. */
@@ -290,7 +332,8 @@ static bool
 same_file(const struct open_file *a, const struct open_file *b)
 {
     return a->error == b->error && a->inode == b->inode && a->dev == b->dev && a->size == b->size &&
-           a->mtime == b->mtime && a->mtime_nsec == b->mtime_nsec && a->is_dir == b->is_dir;
+           a->mtime == b->mtime && a->mtime_nsec == b->mtime_nsec && a->is_dir == b->is_dir &&
+           a->is_file == b->is_file;
 }
 
 /* The entry is too old: one stat says whether what we have still holds. */
@@ -308,27 +351,76 @@ entry_still_holds(struct entry *e, const struct open_file_options *o)
     return true;
 }
 
-static struct open_file *
-entry_use(struct open_file_cache *c, struct entry *e, const struct open_file_options *o)
+static bool
+same_checks(const struct entry *e, const struct open_file_options *o)
 {
-    e->used_ms = clock_ms;
-    e->uses++;
-    if (c->lru.next != &e->node) {
-        list_del(&e->node);
-        list_add_head(&c->lru, &e->node);
-    }
-    if (o->want_body && e->uses >= o->min_uses)
-        file_keep_body(e->file);
-    return open_file_ref(e->file);
+    return e->symlinks == o->symlinks &&
+           (o->symlinks == SYMLINKS_ALLOWED ||
+            e->symlinks_from == unchecked_part(e->path, o->symlinks_from));
 }
 
-/* Whether an entry answers this call: looked at lately, and opened if a descriptor is needed. */
+/* Whether an entry answers this call: looked at lately, the same way, and opened if a descriptor is needed. */
 static bool
 entry_answers(struct entry *e, const struct open_file_options *o, bool stat_only)
 {
+    if (!same_checks(e, o))
+        return false;
     if (!stat_only && e->file->fd < 0 && e->file->error == 0 && e->file->is_file)
         return false;
     return clock_ms - e->file->checked_ms < o->valid_ms || entry_still_holds(e, o);
+}
+
+/* Failures that say something about the path, and not about this process just now. */
+static bool
+is_lasting(int error)
+{
+    switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+    case ENAMETOOLONG:
+    case EACCES:
+    case ELOOP:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Takes a reference of `f`, without its descriptor if the path is not asked for often enough. */
+static bool
+entry_refer(struct entry *e, struct open_file *f, const struct open_file_options *o)
+{
+    struct open_file *kept;
+
+    kept = f->fd >= 0 && e->uses < o->min_uses ? file_facts(f) : open_file_ref(f);
+    if (kept == NULL)
+        return false;
+    open_file_put(e->file);
+    e->file = kept;
+    e->symlinks = o->symlinks;
+    e->symlinks_from = (uint32_t)unchecked_part(e->path, o->symlinks_from);
+    return true;
+}
+
+/* The path was looked at because the cache had no answer: it has one from now on, if this one is to be remembered. */
+static void
+cache_learn(struct open_file_cache *c, struct str path, struct open_file *f,
+            const struct open_file_options *o)
+{
+    struct entry *e = hash_get(&c->hash, path);
+
+    if (f->error != 0 && (!o->errors || !is_lasting(f->error))) {
+        if (e != NULL)
+            entry_drop(c, e);
+        return;
+    }
+    if (e == NULL)
+        e = entry_add(c, path);
+    if (e == NULL)
+        return;
+    entry_touch(c, e);
+    if (!entry_refer(e, f, o))
+        entry_drop(c, e);
 }
 
 struct open_file *
@@ -347,27 +439,18 @@ open_file_get(struct str path, const struct open_file_options *o, bool stat_only
     }
 
     e = hash_get(&c->hash, path);
-    if (e != NULL && entry_answers(e, o, stat_only))
-        return entry_use(c, e, o);
-
-    cache_expire(c);
-    f = file_new(path, o, stat_only);
-    if (f == NULL)
-        return NULL;
-    e = hash_get(&c->hash, path); /* cache_expire may have dropped it */
-    if (f->error != 0 && !o->errors) {
-        if (e != NULL)
-            entry_drop(c, e);
-        return f;
-    }
-    if (e == NULL) {
-        e = entry_add(c, path, f);
+    if (e != NULL && entry_answers(e, o, stat_only)) {
+        entry_touch(c, e);
+        f = open_file_ref(e->file);
     } else {
-        open_file_put(e->file);
-        e->file = open_file_ref(f);
+        f = file_new(path, o, stat_only);
+        if (f == NULL)
+            return NULL;
+        cache_learn(c, path, f, o);
+        e = hash_get(&c->hash, path);
     }
-    if (e == NULL)
-        return f;
-    open_file_put(f);
-    return entry_use(c, e, o);
+    if (o->want_body && e != NULL && e->file == f && f->error == 0)
+        file_keep_body(f);
+    cache_expire(c);
+    return f;
 }

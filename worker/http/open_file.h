@@ -16,24 +16,26 @@ struct open_file {
     int fd;    /* -1: a directory, or only asked about */
     int error; /* errno of the failed open or stat; 0 */
     bool is_dir, is_file, is_exec;
+    bool direct; /* fd has O_DIRECT: reads are to be aligned */
     uint64_t size;
     int64_t mtime; /* seconds, and the rest: */
     uint32_t mtime_nsec;
     uint64_t inode, dev;
-    const char *body;    /* the whole content in worker memory, or NULL; valid while referenced */
-    uint64_t checked_ms; /* clock_ms of the look at the file system: the cache's */
+    const char *body; /* the whole content in worker memory, or NULL; valid while referenced */
+    /* The cache's: */
+    uint64_t checked_ms; /* clock_ms of the last look at the file system */
     char *own_body;      /* what `body` points to, freed with the last reference */
 };
 /* What a scope says; open_file_cache off: every call opens and the last reference closes. */
 struct open_file_options {
     struct open_file_cache *cache; /* NULL: off */
     uint64_t valid_ms;
-    uint32_t min_uses;
-    bool errors;      /* remember failures too */
-    uint8_t symlinks; /* disable_symlinks: 0 off, 1 on, 2 if_not_owner */
-    struct str symlinks_from;
-    bool want_body;    /* small contents are worth keeping in memory */
-    uint64_t directio; /* bytes from which O_DIRECT is used; UINT64_MAX: never */
+    uint32_t min_uses; /* calls from which on a descriptor (and body) stays open between them */
+    bool errors;       /* remember failures too */
+    uint8_t symlinks;  /* disable_symlinks: 0 off, 1 on, 2 if_not_owner */
+    struct str symlinks_from; /* what a path begins with that is not checked */
+    bool want_body;           /* small contents are worth keeping in memory */
+    uint64_t directio;        /* bytes from which O_DIRECT is used; UINT64_MAX: never */
 };
 /* Never NULL unless memory is out; look at error. `path` is absolute. stat_only: no descriptor is needed. */
 struct open_file *open_file_get(struct str path, const struct open_file_options *o, bool stat_only);

@@ -5,15 +5,14 @@
 #include "worker/http/http_core.h"
 #include "worker/http/target.h"
 
-enum { JUMPS_MAX = 10 };
-
 /* ---- jumps ---- */
 
 /* Counts a change of the URI. False: there were too many, which is logged. */
 static bool
 jump_counted(struct exchange *x, const char *what, struct str to)
 {
-    if (x->jumps >= JUMPS_MAX) {
+    if (x->jumps >= HTTP_JUMPS_MAX) {
+        x->jumps = HTTP_JUMPS_MAX + 1;
         xlog(x, LOG_LEVEL_ERROR, 0, "rewrite or internal redirection cycle while %s \"%.*s\"", what,
              STR(to));
         return false;

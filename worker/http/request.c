@@ -121,22 +121,14 @@ method_find(struct str name)
         struct str name;
         enum method method;
     } methods[] = {
-        { S_INIT("GET"), METHOD_GET },
-        { S_INIT("HEAD"), METHOD_HEAD },
-        { S_INIT("POST"), METHOD_POST },
-        { S_INIT("PUT"), METHOD_PUT },
-        { S_INIT("DELETE"), METHOD_DELETE },
-        { S_INIT("OPTIONS"), METHOD_OPTIONS },
-        { S_INIT("PATCH"), METHOD_PATCH },
-        { S_INIT("MKCOL"), METHOD_MKCOL },
-        { S_INIT("COPY"), METHOD_COPY },
-        { S_INIT("MOVE"), METHOD_MOVE },
-        { S_INIT("PROPFIND"), METHOD_PROPFIND },
-        { S_INIT("PROPPATCH"), METHOD_PROPPATCH },
-        { S_INIT("LOCK"), METHOD_LOCK },
-        { S_INIT("UNLOCK"), METHOD_UNLOCK },
-        { S_INIT("TRACE"), METHOD_TRACE },
-        { S_INIT("CONNECT"), METHOD_CONNECT },
+        { S_INIT("GET"), METHOD_GET },           { S_INIT("HEAD"), METHOD_HEAD },
+        { S_INIT("POST"), METHOD_POST },         { S_INIT("PUT"), METHOD_PUT },
+        { S_INIT("DELETE"), METHOD_DELETE },     { S_INIT("OPTIONS"), METHOD_OPTIONS },
+        { S_INIT("PATCH"), METHOD_PATCH },       { S_INIT("MKCOL"), METHOD_MKCOL },
+        { S_INIT("COPY"), METHOD_COPY },         { S_INIT("MOVE"), METHOD_MOVE },
+        { S_INIT("PROPFIND"), METHOD_PROPFIND }, { S_INIT("PROPPATCH"), METHOD_PROPPATCH },
+        { S_INIT("LOCK"), METHOD_LOCK },         { S_INIT("UNLOCK"), METHOD_UNLOCK },
+        { S_INIT("TRACE"), METHOD_TRACE },       { S_INIT("CONNECT"), METHOD_CONNECT },
     };
 
     for (unsigned i = 0; i < ARRAY_LEN(methods); i++) {

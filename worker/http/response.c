@@ -66,6 +66,8 @@ response_start(struct request *r)
     if (res->error_status != 0) { /* a page of an error shows the error's status */
         res->status = res->error_status;
         res->reason = STR_NONE;
+        if (res->status != 200 && res->status != 206 && res->status != 304)
+            res->last_modified = -1; /* that of a page of an error says nothing */
     }
     res->head_only = !res->tunnel && has_no_content(r, res);
     if (!filters_run(&r->x, res) || res->fields.failed)

@@ -25,7 +25,7 @@ struct response {
     struct str charset;      /* appended as "; charset=" when not empty */
     struct str etag;         /* quoted, W/ included; empty: none */
     int64_t last_modified;   /* seconds since 1970; -1: none */
-    bool accept_ranges;      /* the body may be asked for in parts */
+    bool accept_ranges;      /* the body may be asked for in parts: the range filter tells so */
     bool head_only;          /* HEAD, 204, 304: no body goes out */
     bool keep_length;        /* HEAD of an origin: length is told though no body comes */
     bool from_origin;        /* Server and Date are the origin's where they are passed */

@@ -7,9 +7,7 @@
  */
 #include "worker/http/rewrite.h"
 
-#include "worker/http/http_conf.h"
-
-enum { URI_CHANGES_MAX = 10 };
+#include "worker/http/http_core.h"
 
 struct instruction {
     rewrite_op run;
@@ -59,8 +57,7 @@ program_run(struct request *r, const struct scope *s, enum phase_result *result)
 
     if (program == NULL)
         return REWRITE_NEXT;
-    VEC_FOREACH(i, struct instruction, program)
-    {
+    VEC_FOREACH (i, struct instruction, program) {
         enum rewrite_step step = i->run(r, i->data, result);
 
         if (step != REWRITE_NEXT)
@@ -109,7 +106,8 @@ rewrite_location(struct exchange *x)
         return result;
     if (!r->uri_changed)
         return PHASE_NEXT;
-    if (x->jumps >= URI_CHANGES_MAX) {
+    if (x->jumps >= HTTP_JUMPS_MAX) {
+        x->jumps = HTTP_JUMPS_MAX + 1;
         xlog(x, LOG_LEVEL_ERROR, 0,
              "rewrite or internal redirection cycle while processing \"%.*s\"", STR(r->uri));
         return phase_respond(x, 500);

@@ -19,8 +19,9 @@ path_is_first(struct conf_load *l, const struct conf_node *n, const char *name)
     if (loc == NULL)
         return true;
     if (loc->path_by != NULL)
-        return conf_fail(l, n, 0, "\"%s\" directive is duplicate, \"%s\" directive was specified "
-                                  "earlier",
+        return conf_fail(l, n, 0,
+                         "\"%s\" directive is duplicate, \"%s\" directive was specified "
+                         "earlier",
                          name, loc->path_by);
     loc->path_by = name;
     return true;
@@ -37,7 +38,7 @@ path_compile(struct conf_load *l, const struct conf_node *n, struct str path, st
 
         if (at < path.len && at > 0 &&
             (path.ptr[at - 1] == '$' || (at > 1 && path.ptr[at - 2] == '$')))
-            return conf_fail(l, n, 1, "the $%s variable may not be used in the \"%.*s\" directive",
+            return conf_fail(l, n, 1, "the $%s variable cannot be used in the \"%.*s\" directive",
                              refused[i], STR(n->args[0]));
     }
     memset(t, 0, sizeof(*t));
@@ -81,7 +82,8 @@ alias_set(struct conf_load *l, const struct directive *d, struct conf_node *n, v
     if (!path_is_first(l, n, "alias"))
         return false;
     if (loc->kind == LOCATION_NAMED)
-        return conf_fail(l, n, 0, "the \"alias\" directive cannot be used inside the named location");
+        return conf_fail(l, n, 0,
+                         "the \"alias\" directive cannot be used inside the named location");
     c->alias = true;
     c->alias_regex = loc->kind == LOCATION_REGEX;
     c->alias_for = loc->name;
@@ -142,11 +144,14 @@ path_rest(struct request *r, const struct http_conf *c, struct str uri, struct s
     *rest = uri;
     if (!c->alias)
         return true;
-    if (c->alias_regex && uri.ptr == r->uri.ptr) {
-        *rest = STR_NONE;
+    if (c->alias_regex) {
+        if (uri.ptr == r->uri.ptr) /* the path is all that alias says */
+            *rest = STR_NONE;
         return true;
     }
     if (!str_starts(uri, c->alias_for)) {
+        if (uri.ptr != r->uri.ptr) /* a name of try_files lies below the alias */
+            return true;
         xlog(&r->x, LOG_LEVEL_ERROR, 0,
              "\"alias\" cannot be used in location \"%.*s\" where URI was rewritten",
              STR(c->alias_for));

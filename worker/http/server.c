@@ -76,9 +76,9 @@ server_block_set(struct conf_load *l, const struct directive *d, struct conf_nod
     *slot = s;
     s->pos = n->pos;
     s->name = S("");
-    vec_init(&s->names, a, sizeof(struct server_name));
-    vec_init(&s->listens, a, sizeof(struct listen_line));
-    vec_init(&s->locations, a, sizeof(struct location *));
+    vec_init_one(&s->names, a, sizeof(struct server_name));
+    vec_init_one(&s->listens, a, sizeof(struct listen_line));
+    vec_init_one(&s->locations, a, sizeof(struct location *));
     s->scope = conf_open_scope(l, n, SCOPE_SERVER, S("server"), s);
     return s->scope != NULL || conf_fail(l, n, 0, "out of memory");
 }
@@ -213,8 +213,7 @@ names_add_server(struct conf_load *l, struct server_names *names, const struct h
     none.pos = s->pos;
     if (s->names.len == 0)
         return names_add(l, names, a, s, &none);
-    VEC_FOREACH(name, struct server_name, &s->names)
-    {
+    VEC_FOREACH (name, struct server_name, &s->names) {
         if (name->regex != NULL) {
             struct server_regex *re = VEC_PUSH(&names->regexes, struct server_regex);
 
@@ -234,8 +233,7 @@ names_are_needed(const struct http_address *a)
 {
     if (a->servers.len > 1)
         return true;
-    VEC_FOREACH(name, struct server_name, &a->default_server->names)
-    {
+    VEC_FOREACH (name, struct server_name, &a->default_server->names) {
         if (name->regex != NULL)
             return true;
     }
@@ -257,8 +255,7 @@ server_names_prepare(struct conf_load *l, struct http_address *a)
     hash_init(&names->leading, arena);
     hash_init(&names->ending, arena);
     vec_init(&names->regexes, arena, sizeof(struct server_regex));
-    VEC_FOREACH(s, struct server *, &a->servers)
-    {
+    VEC_FOREACH (s, struct server *, &a->servers) {
         if (!names_add_server(l, names, a, *s))
             return conf_fail_at(l, a->pos, "out of memory");
     }
@@ -316,8 +313,7 @@ names_find(const struct server_names *names, struct request *r)
         s = find_ending(names, host);
     if (s != NULL)
         return s;
-    VEC_FOREACH(re, struct server_regex, &names->regexes)
-    {
+    VEC_FOREACH (re, struct server_regex, &names->regexes) {
         if (named_regex_match(r, re->regex, host))
             return re->server;
     }

@@ -39,8 +39,9 @@ struct listen_line {
 struct http_address {
     struct addr addr;
     struct str text;
-    const struct listen_line *options_by; /* the line whose socket options hold; NULL: none has any */
-    struct listen_line *default_by;       /* the line that says default_server; NULL: none */
+    const struct listen_line
+        *options_by;                /* the line whose socket options hold; NULL: none has any */
+    struct listen_line *default_by; /* the line that says default_server; NULL: none */
     bool bind;
     struct conf_pos pos;
     struct server *default_server;
@@ -51,8 +52,17 @@ struct http_address {
 /* The owner of a listen_spec: what one listening socket serves. */
 struct http_socket {
     const struct http_address *any; /* the address that is bound */
-    struct hash specific; /* by address bytes: those that share the wildcard's socket */
+    struct hash specific;           /* by address bytes: those that share the wildcard's socket */
 };
+
+/* An array that mostly gets one element: thousands of servers have three of them. */
+static inline void
+vec_init_one(struct vec *v, struct arena *a, size_t size)
+{
+    vec_init(v, a, size);
+    v->data = arena_alloc(a, size);
+    v->cap = v->data != NULL ? 1 : 0;
+}
 
 /* listen.c */
 bool listen_set(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf);

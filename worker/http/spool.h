@@ -26,39 +26,46 @@ struct temp_path {
 };
 
 /*
- * In mem's lifetime (a reference is held until spool_free). mem_max bytes in pooled buffers, then a file of up to
- * file_max bytes in `dir` (0 or NULL: never a file). `on_space` is called from the ready list when room came back.
+ * In mem's lifetime (a reference is held until spool_free and the last cursor's stop). mem_max bytes in pooled buffers,
+ * then a file of up to file_max bytes in `dir` (0 or NULL: never a file). NULL: memory.
  */
 struct spool *spool_new(struct xmem *mem, enum spool_mode mode, uint64_t mem_max, uint64_t file_max,
                         const struct temp_path *dir);
+/* Called from the ready list after spool_room has said 0: ask again. */
 void spool_on_space(struct spool *s, void (*on_space)(void *data), void *data);
-/* Demands of the request body's directives: all bytes in a file that stays (in_file_only); one buffer in the end. */
+/* Demand of client_body_in_file_only: all bytes are in a file with a name once it is COMPLETE; keep: the file stays,
+ * else it goes with the spool. */
 void spool_in_file_only(struct spool *s, bool keep);
 
-/* Room to read into: iovecs used; 0: full, on_space will be called. `hint`: bytes expected (0: unknown). */
+/*
+ * Room to read into: iovecs used. It holds until the next call of any function of this spool or its cursors. 0: full,
+ * on_space will be called. `hint`: bytes expected (0: unknown). The room of a FAILED spool (memory was out, or it could
+ * keep no more) leads nowhere: a writer that looks at spool_ended can end, one that does not is not held up.
+ */
 int spool_room(struct spool *s, struct iovec iov[], int n, size_t hint);
-/* What was read into room; wakes cursors. */
+/* What was read into room; wakes cursors. 0 gives unused room back. */
 void spool_commit(struct spool *s, size_t bytes);
-/* Copies bytes in, beyond mem_max if need be (bounded by the caller). False: memory. */
+/* Copies bytes in, beyond mem_max if need be (bounded by the caller). False: it has failed. */
 bool spool_append(struct spool *s, struct str bytes);
 /* In place (rest of a head, one lent piece at most and first); its owner lives longer. */
 void spool_lend(struct spool *s, struct str bytes);
-/* COMPLETE, FAILED: cursors then say END, FAILED. */
+/* COMPLETE, FAILED: cursors then say END, FAILED behind their last byte. Only the first call counts. */
 void spool_seal(struct spool *s, enum spool_end how);
 enum spool_end spool_ended(const struct spool *s);
 uint64_t spool_size(const struct spool *s); /* bytes written so far */
 bool spool_is_empty(const struct spool *s); /* nothing waits for the (CONSUME) cursor */
-/* A cursor: a source like any other. NULL: memory. */
+/* A cursor: a source like any other, until spool_free. NULL: memory, or bytes from there on are gone. */
 struct source *spool_open(struct spool *s, struct exchange *x, uint64_t from);
-/* Link or rename the (complete) file to `path`; before anything can be lost. False: errno. */
+/* Gives the complete KEEP spool's file the name `path` (NUL behind, lives as long), in place of what had it; before
+ * anything can be lost. False: errno. */
 bool spool_keep_file(struct spool *s, struct str path);
-struct str
-spool_file_path(const struct spool *s); /* of a kept file; empty: in memory or unlinked */
-int spool_fd(const struct spool *s);    /* -1: no file */
-/* The whole content when it is complete and lies in memory in one piece (copied together if it is small); ptr NULL: it is in
- * a file. */
+/* Of a file with a name, NUL behind; empty: in memory or unlinked. */
+struct str spool_file_path(const struct spool *s);
+int spool_fd(const struct spool *s); /* -1: no file */
+/* The whole content of a complete KEEP spool when it lies in memory, copied together if it is not in one piece; ptr
+ * NULL: it is in a file. */
 struct str spool_in_memory(struct spool *s);
-/* The writer's end: seals FAILED if it is open. Memory goes when the last cursor has closed. */
+/* The writer's end: seals FAILED if it is open. Memory goes when the last cursor has closed. NULL is harmless. */
 void spool_free(struct spool *s);
 
 #endif

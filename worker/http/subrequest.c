@@ -30,6 +30,7 @@ remember_client(struct request *parent)
 static bool
 set_target(struct request *c, const struct subrequest_options *o)
 {
+    /* nginx differs: there the directives that name a subrequest take "?" as part of the path */
     size_t question = o->args.ptr == NULL ? str_find(o->uri, '?') : o->uri.len;
     struct str path = str_upto(o->uri, question);
     struct text t;
@@ -53,6 +54,8 @@ copy_request(struct request *c, const struct request *parent, const struct subre
     c->x = x;
     response_init(&c->res, request_arena(c));
     c->body = NULL;
+    if (o->detached)
+        c->codec = NULL; /* it has no client */
     c->internal = true;
     c->uri_changed = c->uri_as_sent = c->error_page_used = false;
     c->uri_changes = REQUEST_URI_CHANGES;
@@ -251,14 +254,17 @@ subrequest_captured(struct request *child)
 struct join_part {
     struct list node;
     struct str text;        /* of a text part, or the stub of a child */
-    struct exchange *child; /* NULL: text */
+    struct exchange *child; /* NULL: text, or it has ended */
     bool over;              /* the child has ended, or said END: finished at the next pull */
     bool brought;           /* bytes came of it: no stub */
+    struct join *join;
 };
 
 struct join {
     struct exchange *parent;
     struct list parts;
+    struct list spare; /* parts to be used again: a long page has many */
+    bool failed;       /* an append found no memory */
 };
 
 static void
@@ -268,19 +274,14 @@ join_ended(struct exchange *x)
 
     p->child = NULL;
     p->over = true;
-    exchange_ready(x->parent);
+    if (!list_linked(&p->node))
+        list_add_tail(&p->join->spare, &p->node);
 }
 
-/* The parent pulls; a child that became ready has woken it (exchange_ready). One without a response to come is over. */
-static void
-join_ready(struct exchange *x UNUSED)
-{
-}
-
+/* The head of a child is its parent's business no more than its readiness: the parent pulls when it is woken. */
 static const struct sink_ops join_sink = {
     .inform = sink_no_inform,
     .head = sink_head,
-    .ready = join_ready,
     .ended = join_ended,
 };
 
@@ -292,56 +293,75 @@ join_new(struct exchange *parent)
     if (j != NULL) {
         j->parent = parent;
         list_init(&j->parts);
+        list_init(&j->spare);
     }
     return j;
+}
+
+static struct join_part *
+part_add(struct join *j, struct str text, struct exchange *child)
+{
+    struct list *node = list_first(&j->spare);
+    struct join_part *p;
+
+    if (node != NULL) {
+        list_del(node);
+        p = LIST_ENTRY(node, struct join_part, node);
+    } else {
+        p = ARENA_NEW(&j->parent->mem->arena, struct join_part);
+    }
+    if (p == NULL) {
+        j->failed = true;
+        return NULL;
+    }
+    *p = (struct join_part){ .text = text, .child = child, .join = j };
+    list_add_tail(&j->parts, &p->node);
+    return p;
 }
 
 void
 join_text(struct join *j, struct str text)
 {
-    struct join_part *p;
-
-    if (text.len == 0)
-        return;
-    p = ARENA_NEW(&j->parent->mem->arena, struct join_part);
-    if (p == NULL)
-        return;
-    p->text = text;
-    list_add_tail(&j->parts, &p->node);
+    if (text.len > 0)
+        (void)part_add(j, text, NULL);
 }
 
 void
 join_child(struct join *j, struct exchange *child, struct str stub)
 {
-    struct join_part *p = ARENA_NEW(&j->parent->mem->arena, struct join_part);
+    struct join_part *p = part_add(j, stub, child);
 
-    if (p == NULL) {
+    if (p == NULL)
         exchange_abort(child, STOP_FAILED);
-        return;
-    }
-    p->child = child;
-    p->text = stub;
-    list_add_tail(&j->parts, &p->node);
-    exchange_set_sink(child, &join_sink, p);
+    else
+        exchange_set_sink(child, &join_sink, p);
 }
 
 bool
 join_empty(const struct join *j)
 {
-    return list_empty(&j->parts);
+    return j->parts.next == &j->parts;
 }
 
+/* Its child ends now; what its sources gave is not in use any more. */
 static void
-part_drop(struct join_part *p)
+part_drop(struct join_part *p, bool aborted, enum stop why)
 {
+    struct exchange *child = p->child;
+
     list_del(&p->node);
-    if (p->child != NULL) {
-        p->child->waited_for = false;
-        exchange_finish(p->child);
+    if (child == NULL) {
+        list_add_tail(&p->join->spare, &p->node);
+        return;
     }
+    child->waited_for = false;
+    if (aborted)
+        exchange_abort(child, why);
+    else
+        exchange_finish(child);
 }
 
-/* One pull of a child's body. END is not reported as such: the part is over. */
+/* One pull of a child's body. Its end, good or bad, is the end of this part and not of the whole. */
 static enum pull
 part_pull(struct join_part *p, struct batch *b)
 {
@@ -353,19 +373,24 @@ part_pull(struct join_part *p, struct batch *b)
     x->waited_for = true;
     if (!x->responding)
         return PULL_WAIT;
-    if (res->body != NULL)
+    if (res->body != NULL && !x->given)
         after = source_pull(res->body, b);
     p->brought |= b->n > before;
     p->over = after == PULL_END || after == PULL_FAILED;
-    return after;
+    return p->over ? PULL_MORE : after;
 }
 
 enum pull
 join_pull(struct join *j, struct batch *b)
 {
+    uint8_t before = b->n;
+
+    if (j->failed)
+        return PULL_FAILED;
     for (;;) {
         struct list *node = list_first(&j->parts);
         struct join_part *p;
+        enum pull after;
 
         if (node == NULL)
             return PULL_END;
@@ -375,17 +400,16 @@ join_pull(struct join *j, struct batch *b)
 
             if (text.len > 0 && b->n == BATCH_PIECES)
                 return PULL_MORE;
-            part_drop(p);
+            part_drop(p, false, STOP_DONE);
             if (text.len > 0)
                 batch_mem(b, text.ptr, text.len);
             continue;
         }
-        if (b->n > 0)
-            return PULL_MORE; /* what we have goes first: a child may want to make bytes in the room */
-        if (part_pull(p, b) == PULL_WAIT)
-            return PULL_WAIT;
-        if (b->n > 0)
-            return PULL_MORE;
+        if (b->n > before)
+            return PULL_MORE; /* what we have goes first: the bytes of one child are gone when it ends */
+        after = part_pull(p, b);
+        if (after == PULL_WAIT || b->n > before || b->flush)
+            return after;
     }
 }
 
@@ -394,13 +418,6 @@ join_stop(struct join *j, enum stop why)
 {
     struct list *node;
 
-    while ((node = list_first(&j->parts)) != NULL) {
-        struct join_part *p = LIST_ENTRY(node, struct join_part, node);
-
-        list_del(node);
-        if (p->child != NULL) {
-            p->child->waited_for = false;
-            exchange_abort(p->child, why);
-        }
-    }
+    while ((node = list_first(&j->parts)) != NULL)
+        part_drop(LIST_ENTRY(node, struct join_part, node), true, why);
 }

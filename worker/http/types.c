@@ -57,10 +57,13 @@ types_set(struct conf_load *l, const struct directive *d, struct conf_node *n, v
     if (c->types == NULL)
         return conf_fail(l, n, 0, "out of memory");
     for (struct conf_node *line = n->children; line != NULL; line = line->next) {
-        if (line->block)
-            return conf_fail(l, line, 0, "unexpected \"{\"");
+        struct str *type = ARENA_NEW(conf_arena(l), struct str); /* the node ends with the load */
+
+        if (type == NULL)
+            return conf_fail(l, line, 0, "out of memory");
+        *type = line->args[0];
         for (uint32_t i = 1; i < line->n; i++) {
-            if (!types_add(l, line, (int)i, c->types, &line->args[0]))
+            if (!types_add(l, line, (int)i, c->types, type))
                 return false;
         }
     }

@@ -386,8 +386,7 @@ lines_agree(struct conf_load *l, const struct conf_node *n, struct log_lines *li
     if (!o->buffered)
         return true;
     if (lines->size > 0 && (lines->size != o->size || lines->flush_ms != o->flush_ms))
-        return conf_fail(l, n, 1,
-                         "access_log \"%.*s\" already defined with conflicting parameters",
+        return conf_fail(l, n, 1, "access_log \"%.*s\" already defined with conflicting parameters",
                          STR(lines->file->path));
     lines->size = o->size;
     lines->flush_ms = o->flush_ms;
@@ -685,14 +684,12 @@ static const struct directive access_log_directives[] = {
     D_CALL("log_format", CTX_HTTP, ARGS(2, ARGS_ANY), log_format_set, .repeat = true),
     D_CALL("access_log", CTX_HTTP | CTX_SRV | CTX_LOC | CTX_LIF | CTX_LMT, ARGS(1, ARGS_ANY),
            access_log_set, FIELD(struct access_log_conf, list), .inherit = I_LIST),
-    D_NO_OP("open_log_file_cache", CTX_HTTP | CTX_SRV | CTX_LOC, ARGS(1, 4),
-            "log files stay open"),
+    D_NO_OP("open_log_file_cache", CTX_HTTP | CTX_SRV | CTX_LOC, ARGS(1, 4), "log files stay open"),
     D_END
 };
 
 static const struct phase_entry access_log_phases[] = {
-    { .phase = HTTP_LOG, .run = access_log_write, .wanted = access_log_wanted },
-    { 0 }
+    { .phase = HTTP_LOG, .run = access_log_write, .wanted = access_log_wanted }, { 0 }
 };
 
 struct module access_log_module = {

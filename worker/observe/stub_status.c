@@ -65,8 +65,7 @@ get_waiting(struct exchange *x, struct var_value *v, const void *data)
 }
 
 static const struct directive stub_status_directives[] = {
-    D_CALL("stub_status", CTX_SRV | CTX_LOC, ARGS(0, 1), stub_status_set),
-    D_END
+    D_CALL("stub_status", CTX_SRV | CTX_LOC, ARGS(0, 1), stub_status_set), D_END
 };
 
 static const struct variable stub_status_variables[] = {

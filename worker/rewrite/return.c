@@ -25,7 +25,7 @@ status_is_redirect(unsigned status)
 static enum phase_result
 return_answer(struct request *r, const struct return_rule *rule)
 {
-    struct str text;
+    struct str text, type = STR_NONE;
 
     /* Without a text an error has its error_page, or the built-in one. */
     if (rule->status >= 400 && !rule->has_text)
@@ -36,7 +36,9 @@ return_answer(struct request *r, const struct return_rule *rule)
     if (status_is_redirect(rule->status))
         return redirect_external(r, rule->status, text);
     request_body_discard(r);
-    return response_send(r, rule->status, http_type_of(HTTP_CONF(r), r->uri), text);
+    if (rule->status != 204)
+        type = http_type_of(HTTP_CONF(r), r->uri);
+    return response_send(r, rule->status, type, text);
 }
 
 static enum rewrite_step
@@ -78,8 +80,7 @@ return_set(struct conf_load *l, const struct directive *d, struct conf_node *n, 
 }
 
 static const struct directive return_directives[] = {
-    D_CALL("return", CTX_SRV | CTX_LOC | CTX_SIF | CTX_LIF, ARGS(1, 2), return_set,
-           .repeat = true),
+    D_CALL("return", CTX_SRV | CTX_LOC | CTX_SIF | CTX_LIF, ARGS(1, 2), return_set, .repeat = true),
     D_END
 };
 

@@ -106,6 +106,7 @@ void
 upstream_report(struct upstream_try *t, enum upstream_failure failure)
 {
     struct peers *p = t->group->shared;
+    bool disabled = false;
 
     if (!t->busy)
         return;
@@ -113,10 +114,12 @@ upstream_report(struct upstream_try *t, enum upstream_failure failure)
     peers_lock(p);
     peer_release(p, (uint32_t)t->peer);
     if (counts_as_failure(failure))
-        peer_failed(p, (uint32_t)t->peer, clock_ms);
+        disabled = peer_failed(p, (uint32_t)t->peer, clock_ms);
     else
         peer_succeeded(p, (uint32_t)t->peer, clock_ms);
     peers_unlock(p);
+    if (disabled)
+        xlog(t->x, LOG_LEVEL_WARN, 0, "upstream server temporarily disabled");
     if (t->group->balancer->done != NULL)
         t->group->balancer->done(t->group, t, t->peer, counts_as_failure(failure));
 }

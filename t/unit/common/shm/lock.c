@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "build/config.h"
@@ -17,7 +18,7 @@ struct board {
     uint64_t a, b;
     uint32_t ready, result;
     uint32_t reported; /* by lock_on_stuck */
-    int32_t holder;
+    int32_t holder;    /* a pid that the test's processes have to know */
 };
 
 static struct board *
@@ -36,6 +37,7 @@ start(void (*run)(struct board *), struct board *b)
     pid_t pid = fork();
 
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         lock_init_process();
         run(b);
         _exit(0);

@@ -6,10 +6,12 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "common/base/crc32c.h"
+#include "common/log/log.h"
 #include "common/shm/lock.h"
 #include "common/shm/slab.h"
 #include "common/shm/zone_layout.h"
@@ -100,6 +102,7 @@ zone_new_of(const struct zone_ops *ops)
     struct error err = { 0 };
     struct zone *z = zone_create(S("test"), SIZE, ops, &err);
 
+    log_main->level = LOG_STDERR_LEVEL; /* that is: nothing */
     lock_init_process();
     if (z == NULL) {
         printf("# %s\n", err.text);
@@ -120,6 +123,7 @@ start(void (*run)(struct zone *), struct zone *z)
     pid_t pid = fork();
 
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         lock_init_process();
         run(z);
         _exit(0);
@@ -686,7 +690,8 @@ TEST(a_new_layout_copies_once)
     REQUIRE(copy_from != NULL, "%s", err.text);
     CHECK_EQ(zone_layout(copy_from), 3);
     CHECK(zone_next(z) == NULL, "the old one is not in the list");
-    CHECK_EQ(run_in_child(start_with_old, z), 0);
+    zone_set_old(z, copy_from);
+    CHECK_EQ(run_in_child(start_worker, z), 0);
     CHECK_EQ(run_in_child(start_with_old, z), 0);
     CHECK_EQ(pair(z)->a, 1234);
     CHECK_EQ(pair(z)->copies, 1);
