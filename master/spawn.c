@@ -123,6 +123,21 @@ map_slots(struct master *m)
     return t;
 }
 
+/*
+ * Only who stands in the table can be adopted when the master dies: it may die between fork and its entry there. False:
+ * it has.
+ */
+static bool
+wait_registered(const struct inherit *in)
+{
+    while (__atomic_load_n(&in->slots->row[in->slot].pid, __ATOMIC_ACQUIRE) != getpid()) {
+        if (getppid() != in->master_pid)
+            return false;
+        usleep(20);
+    }
+    return true;
+}
+
 static int
 run_child(struct master *m, const struct seat *seat, uint32_t slot, uint64_t incarnation,
           int channel_fd, pid_t master_pid)
@@ -164,6 +179,8 @@ run_child(struct master *m, const struct seat *seat, uint32_t slot, uint64_t inc
         log_alert(0, "out of memory");
         return EXIT_FATAL;
     }
+    if (!wait_registered(&in))
+        return 1;
     privilege_environment(m->config, m->kept);
     if (!privilege_limits(m->config, m->kept, seat->index, seat->process == NULL))
         return EXIT_FATAL;

@@ -312,8 +312,14 @@ static void
 listener_on_event(struct watch *w, unsigned bits UNUSED)
 {
     struct orphan_client *c;
-    int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd;
 
+    if (!is_newest(orphan.in)) { /* others know more, and are woken as well */
+        loop_del(w);
+        timer_set(&orphan.check, NEWEST_CHECK_MS);
+        return;
+    }
+    fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return;
     c = orphan.clients < ORPHAN_CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
