@@ -35,7 +35,8 @@ helper_at(uint32_t kind)
     uint32_t n = 0;
 
     for (unsigned i = 0; i < module_count; i++) {
-        for (const struct process_def *p = modules[i]->processes; p != NULL && p->name != NULL; p++) {
+        for (const struct process_def *p = modules[i]->processes; p != NULL && p->name != NULL;
+             p++) {
             if (++n == kind)
                 return p;
         }
@@ -78,9 +79,8 @@ spawn_seats(struct master *m)
         uint32_t wanted = p->wanted(m->config);
 
         for (uint32_t i = 0; i < wanted; i++)
-            m->seats[n++] = (struct seat){
-                .m = m, .process = p, .kind = kind, .index = i, .count = wanted
-            };
+            m->seats[n++] =
+                (struct seat){ .m = m, .process = p, .kind = kind, .index = i, .count = wanted };
     }
     m->n_seats = n;
     return true;

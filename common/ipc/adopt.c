@@ -29,7 +29,7 @@
 enum {
     ORPHAN_CLIENTS_MAX = 16,
     ORPHAN_CLIENT_MS = 5000, /* a client that says nothing */
-    SEND_MS = 2000,          /* for the whole answer to `adopt`; the worker stands still meanwhile */
+    SEND_MS = 2000, /* for the whole answer to `adopt`; the worker stands still meanwhile */
     NEWEST_CHECK_MS = 1000,
     CONNECT_S = 2, /* a listener whose queue is full */
 };
@@ -194,7 +194,8 @@ answer_adopt(struct orphan_client *c)
     parts_flush(&p);
     text_free(&p.text);
     if (p.failed) {
-        log_error(errno, "a new master asked for this worker's descriptors and could not be sent them");
+        log_error(errno,
+                  "a new master asked for this worker's descriptors and could not be sent them");
         return;
     }
     answer(c, str_n(last, (size_t)snprintf(last, sizeof(last), "ok %llu",
