@@ -359,6 +359,9 @@ stop_harder(struct master *m)
 static void
 finish(struct master *m)
 {
+    if (m->finished)
+        return;
+    m->finished = true;
     control_answer(m, CLIENT_STOP, "ok", S("ended"));
     control_close(m, false);
     if (m->pid_path.len > 0)

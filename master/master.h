@@ -129,6 +129,7 @@ struct master {
     struct check *check; /* NULL: none runs */
     bool reload_wanted, test_wanted, stop_wanted, quit_wanted;
     bool graceful; /* STOP: by QUIT */
+    bool finished; /* STOP: nothing is left to do */
     struct report verdict; /* of this attempt to start or take over */
 
     struct control *control;

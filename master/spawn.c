@@ -22,6 +22,8 @@
 #include "master/start.h"
 #include "master/supervise.h"
 
+enum { EXIT_FATAL = 2 /* nginx's exit status of a process that cannot serve */ };
+
 int (*spawn_entry)(struct inherit *in);
 
 /* ---- kinds of processes ----------------------------------------------------------------------------------------- */
@@ -150,7 +152,7 @@ run_child(struct master *m, const struct seat *seat, uint32_t slot, uint64_t inc
     timer_reset_after_fork();
     if (!loop_reset_after_fork(&err)) {
         log_alert(0, "%s", err.text);
-        return 1;
+        return EXIT_FATAL;
     }
     signals_forget();
     master_forget_private(m);
@@ -160,10 +162,11 @@ run_child(struct master *m, const struct seat *seat, uint32_t slot, uint64_t inc
     in.slots = map_slots(m);
     if (in.slots == NULL || !fill_listeners(m, &in)) {
         log_alert(0, "out of memory");
-        return 1;
+        return EXIT_FATAL;
     }
-    privilege_lower_nofile(m->kept);
     privilege_environment(m->config, m->kept);
+    if (!privilege_limits(m->config, m->kept, seat->index, seat->process == NULL))
+        return EXIT_FATAL;
     return spawn_entry(&in);
 }
 
