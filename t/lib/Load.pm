@@ -42,6 +42,7 @@ sub client ($kind, $number, $target) {
     socketpair(my $ours, my $theirs, AF_UNIX, SOCK_STREAM, 0) or die "socketpair: $!";
     my $pid = fork // die "fork: $!";
     if ($pid == 0) {
+        Weir::end_with_parent(POSIX::SIGKILL());
         close $ours;
         $SIG{INT} = $SIG{TERM} = 'DEFAULT';
         srand $number;

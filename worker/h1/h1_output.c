@@ -269,7 +269,7 @@ gather(const struct h1 *h, struct iovec iov[IOV_MAX_USED], uint64_t max, bool *m
         }
         iov_add(iov, &n, p->mem + at, p->len - at, &max);
     }
-    iov_add(iov, &n, "\r\n" + (2 - run->chunk_end_left), run->chunk_end_left, &max);
+    iov_add(iov, &n, &"\r\n"[2 - run->chunk_end_left], run->chunk_end_left, &max);
     return n;
 }
 

@@ -227,6 +227,7 @@ add_target(struct text *t, const struct proxy_exchange *p)
 {
     const struct request *r = p->origin.r;
     const struct proxy_conf *c = p->conf;
+    bool replaces = p->url.has_uri && !r->uri_replaced;
 
     if (!template_is_const(&c->pass) && p->url.has_uri) {
         if (p->url.uri.ptr[0] == '?')
@@ -234,11 +235,11 @@ add_target(struct text *t, const struct proxy_exchange *p)
         text_add(t, p->url.uri);
         return;
     }
-    if (!p->url.has_uri && r->uri_as_sent) {
+    if (!replaces && r->uri_as_sent) {
         text_add(t, r->target);
         return;
     }
-    if (p->url.has_uri) {
+    if (replaces) {
         text_add(t, p->url.uri);
         if (c->location_len <= r->uri.len)
             escape_uri(t, str_from(r->uri, c->location_len), ESCAPE_URI_PATH);
