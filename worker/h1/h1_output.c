@@ -129,7 +129,7 @@ choose_keepalive(const struct h1 *h)
     return r->keepalive && !r->res.no_keepalive && h->run->ending != H1_END_CLOSE &&
            conf->keepalive_timeout_ms > 0 && h->c->requests < conf->keepalive_requests &&
            (conf->keepalive_time_ms == 0 || clock_ms - h->c->opened_ms < conf->keepalive_time_ms) &&
-           !h->draining && worker_state <= WORKER_SERVING && !h->body.bad &&
+           !(h1_is_leaving(h) && (h->in == NULL || buf_len(h->in) == 0)) && !h->body.bad &&
            request_body_state(r) != BODY_FAILED && !expectation_is_open(h) &&
            !browser_breaks_keepalive(r);
 }
