@@ -6,17 +6,17 @@
  * request's body, or is copied to the buffer of the next head. The next head is looked at from the ready list when the
  * exchange has ended, never from within. A connection between requests has no buffer and one pending timer.
  */
-#include "common/module.h"
-#include "common/shm/counters.h"
-#include "common/sys/clock.h"
-#include "worker/core/cycle.h"
 #include "worker/h1/h1_conn.h"
-#include "worker/http/codec.h"
-#include "worker/http/request_body.h"
 
 #include <stdlib.h>
 
 #include "common/base/num.h"
+#include "common/module.h"
+#include "common/shm/counters.h"
+#include "common/sys/clock.h"
+#include "worker/core/cycle.h"
+#include "worker/http/codec.h"
+#include "worker/http/request_body.h"
 
 enum {
     HEAD_FIRST = 4096, /* bytes of the first buffer for a head */
@@ -713,7 +713,8 @@ h1_abort(struct exchange *x, enum abort why)
     if (x->given)
         return;
     h->run->closing = true;
-    if (why == ABORT_TRUNCATED)
+    /* without a head of its own in there it is the responses before that wait */
+    if (why == ABORT_TRUNCATED || !h->run->head_done)
         (void)h1_output_flush(h);
     h->run->reset = why == ABORT_TRUNCATED ? h->run->ending == H1_END_CLOSE
                                            : HTTP_CONF(h->r)->reset_timedout_connection;
