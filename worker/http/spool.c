@@ -183,6 +183,19 @@ needed_from(const struct spool *s)
     return at;
 }
 
+/* When all of the file has been sent, not merely handed out, the next run starts at its offset 0. */
+static void
+file_reclaim(struct spool *s, uint64_t needed)
+{
+    if (s->file_to == s->file_from || needed < s->file_to)
+        return;
+    LIST_FOREACH (it, &s->cursors) {
+        if (LIST_ENTRY(it, struct cursor, node)->holds_file)
+            return;
+    }
+    s->file_from = s->file_to;
+}
+
 /* What all cursors have passed is not needed any more. */
 static void
 drop_consumed(struct spool *s)
@@ -192,20 +205,8 @@ drop_consumed(struct spool *s)
 
     while ((k = chunk_first(s)) != NULL && chunk_end(k) <= needed)
         chunk_unlink(s, k);
+    file_reclaim(s, needed);
     s->gone = num_max(s->gone, needed);
-}
-
-/* When all of the file has been sent, not merely handed out, the next run starts at its offset 0. */
-static void
-file_reclaim(struct spool *s)
-{
-    if (s->mode == SPOOL_KEEP || s->file_to == s->file_from || needed_from(s) < s->file_to)
-        return;
-    LIST_FOREACH (it, &s->cursors) {
-        if (LIST_ENTRY(it, struct cursor, node)->holds_file)
-            return;
-    }
-    s->file_from = s->file_to;
 }
 
 static void
@@ -706,7 +707,6 @@ cursor_pull(struct source *src, struct batch *b)
 
     cursor_unpin(c);
     c->holds_file = false;
-    file_reclaim(s);
     if (c->at >= s->file_from && c->at < s->file_to) {
         if (!pull_from_file(c, b))
             return PULL_FAILED;
@@ -742,9 +742,8 @@ cursor_stop(struct source *src, enum stop why UNUSED)
 
     cursor_unpin(c);
     list_del(&c->node);
-    if (s->mode == SPOOL_CONSUME && list_empty(&s->cursors)) {
-        s->reader_gone = true;
-        file_reclaim(s);
+    if (s->mode == SPOOL_CONSUME) {
+        s->reader_gone = list_empty(&s->cursors);
         drop_consumed(s);
         if (s->refused)
             task_ready(&s->task);
