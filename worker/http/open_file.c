@@ -454,3 +454,14 @@ open_file_get(struct str path, const struct open_file_options *o, bool stat_only
     cache_expire(c);
     return f;
 }
+
+void
+open_file_cache_clear(struct open_file_cache *c)
+{
+    if (!c->ready)
+        return;
+    while (!list_empty(&c->lru))
+        entry_drop(c, LIST_ENTRY(c->lru.next, struct entry, node));
+    hash_free(&c->hash);
+    c->ready = false;
+}
