@@ -352,9 +352,9 @@ static const struct {
 } links[] = {
     { "real/file", "", 0, 0 },
     { "link", "", ELOOP, 0 },
-    { "dirlink/file", "", ELOOP, 0 },
+    { "dirlink/file", "", ENOTDIR, 0 },
     { "foreign", "", ELOOP, ELOOP },
-    { "foreigndir/file", "", ELOOP, ELOOP },
+    { "foreigndir/file", "", ENOTDIR, ELOOP },
     { "real/missing", "", ENOENT, ENOENT },
     { "missing/file", "", ENOENT, ENOENT },
     { "real/file/x", "", ENOTDIR, ENOTDIR },
@@ -364,11 +364,11 @@ static const struct {
     /* from: the first part is not looked at */
     { "dirlink/file", "/dirlink", 0, 0 },
     { "dirlink/file", "/dirlink/", 0, 0 },
-    { "dirlink/file", "/dirl", ELOOP, 0 },
+    { "dirlink/file", "/dirl", ENOTDIR, 0 },
     { "foreigndir/file", "/foreigndir", 0, 0 },
     { "dirlink/inner", "/dirlink", ELOOP, 0 },
     { "link", "/link", 0, 0 },
-    { "dirlink/file", "/other", ELOOP, 0 },
+    { "dirlink/file", "/other", ENOTDIR, 0 },
 };
 
 /* A link of somebody else's to a file of ours: only root can make it; others see the rest. */
