@@ -52,7 +52,7 @@ static const struct {
 
 TEST(in_lists)
 {
-    EACH(lists, l) {
+    EACH (lists, l) {
         /* in memory of its own length, so that a look behind it is found */
         size_t len = strlen(l->list);
         char *copy = malloc(len == 0 ? 1 : len);
