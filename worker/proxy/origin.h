@@ -182,6 +182,8 @@ bool origin_take_first(struct origin *o);
 void origin_recv_body(struct origin *o);
 /* Reading goes on later: spool, pipe and buffers of the response go. */
 void origin_body_close(struct origin *o);
+/* With pass_trailers: the origin's trailer fields become the response's. */
+void origin_pass_trailers(struct origin *o);
 /* Gives the head on, in a phase. */
 enum phase_result origin_respond(struct origin *o);
 
