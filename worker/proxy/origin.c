@@ -587,8 +587,10 @@ origin_response_complete(struct origin *o)
 {
     o->recv = RECV_END;
     attempt_end(o);
-    if (o->passed)
+    if (o->passed) {
         origin_pass_trailers(o);
+        o->r->x.doing = "sending to client";
+    }
     if (o->send != SEND_SHUT) /* what is left of the request is not wanted */
         drop_body(o, STOP_DONE);
     conn_give_back(o);

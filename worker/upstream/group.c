@@ -116,8 +116,11 @@ add_server_text(struct conf_load *l, struct upstream_group *g, const struct conf
     struct addr a;
     struct str host;
     struct vec found;
+    bool literal = addr_parse(text, port, &a);
 
-    if (addr_parse(text, port, &a))
+    if (literal && a.sa.sa_family != AF_UNIX && addr_port(&a) == 0)
+        return conf_fail(l, n, arg, "invalid port in upstream \"%.*s\"", STR(text));
+    if (literal)
         return group_add_peer(g, spec, &a, text) || conf_fail(l, n, arg, "no memory");
     if (str_starts(text, S("unix:")) || str_starts(text, S("[")) ||
         !split_port(text, port, &host, &port))
@@ -291,18 +294,6 @@ relax_lone_peer(struct upstream_group *g)
         VEC_AT(&g->specs, struct peer_spec, 0)->max_fails = 0;
 }
 
-static bool
-upstream_finish(struct conf_load *l, struct scope *s, void *conf UNUSED)
-{
-    struct upstream_group *g = s->owner;
-
-    if (s->kind != SCOPE_UPSTREAM)
-        return true;
-    if (g->peers.len == 0 && g->pending.len == 0)
-        return conf_fail_at(l, s->pos, "no servers are inside upstream");
-    return true;
-}
-
 /* "NAME:port" of an upstream {}: its servers have ports of their own. */
 static bool
 names_group_with_port(struct str host)
@@ -365,6 +356,8 @@ upstream_loaded(struct conf_load *l)
     struct zone_spec *common = NULL;
 
     VEC_FOREACH (g, struct upstream_group *, &groups.all) {
+        if ((*g)->peers.len == 0 && (*g)->pending.len == 0)
+            return conf_fail_at(l, (*g)->pos, "no servers are inside upstream");
         relax_lone_peer(*g);
         peers += (*g)->peers.len + 16 * (*g)->pending.len;
         if ((*g)->balancer->init != NULL && !(*g)->balancer->init(*g, (*g)->balancer_data))
@@ -482,7 +475,6 @@ struct module upstream_module = {
     .conf_size = sizeof(struct upstream_conf),
     .directives = upstream_directives,
     .conf_init = upstream_conf_init,
-    .finish = upstream_finish,
     .loaded = upstream_loaded,
     .variables = upstream_variables,
     .zone = &peer_zone_ops,
