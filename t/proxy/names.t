@@ -113,5 +113,16 @@ is($start->get('/ok/')->body, 'fine', 'weir serves');
 is($start->get('/')->status, 502, 'but for that location');
 is($start->get('/u/')->body, 'one', 'a group goes on without that server') for 1 .. 3;
 is($start->get('/v/')->status, 502, 'if it has another');
+
+# They are asked for again, and served once they are known.
+my $late = Weir->new(http => "resolver 127.0.0.1:$dns->{port} valid=100ms; upstream u { server late.test:$port; }",
+    server => "location / { proxy_pass http://late.test:$port; } location /u/ { proxy_pass http://u/; }");
+is($late->get($_)->status, 502, "$_: not known yet") for '/', '/u/';
+like($late->error_log, qr/no name of upstream "late\.test:$port" has been resolved yet while connecting to upstream/, 'said');
+$dns->set('late.test', '127.0.0.1');
+for my $path ('/', '/u/') {
+    wait_for(sub { $late->get($path)->body eq 'one' }, 'the name to resolve');
+    pass("$path: served when it is known");
+}
 $dns->stop;
 done_testing;

@@ -169,6 +169,7 @@ set_upstream(struct conf_load *l, const struct directive *d UNUSED, struct conf_
                         arena_fmt(conf_arena(l), "upstream \"%.*s\"", STR(n->args[1])), g);
     if (slot == NULL || s == NULL || !hash_set(&groups.by_name, g->name, g))
         return conf_fail(l, n, 0, "no memory");
+    g->scope = s;
     *slot = g;
     return true;
 }
@@ -331,6 +332,7 @@ upstream_of_url(struct conf_load *l, const struct conf_node *n, int arg, struct 
         return conf_fail(l, n, arg, "no memory"), NULL;
     group_init(g, conf_arena(l), arena_str(conf_arena(l), host));
     g->pos = n->pos;
+    g->scope = conf_scope(l);
     g->implicit = true;
     if (!add_server_text(l, g, n, arg, g->name, port, &spec) || !hash_set(&groups.by_name, key, g))
         return NULL;
@@ -395,8 +397,12 @@ upstream_worker_init(struct config *c UNUSED)
             log_emerg(0, "no memory for the peers of upstream \"%.*s\"", STR((*g)->name));
             return false;
         }
-        if ((*g)->pending.len > 0)
+        if ((*g)->pending.len > 0) {
+            uint64_t timeout_ms;
+
+            (*g)->resolver = resolver_of_scope((*g)->scope, &timeout_ms);
             group_ask_names(*g);
+        }
     }
     return true;
 }
