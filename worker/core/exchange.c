@@ -13,7 +13,7 @@
 #include "common/module.h"
 
 enum {
-    XMEM_CHUNK = 4096,    /* of the arena; the first one lies behind the struct */
+    XMEM_CHUNK = 8192,    /* of the arena; the first one lies behind the struct */
     XMEM_FREE_MAX = 4096, /* objects that a worker keeps: 16 MB */
 };
 
