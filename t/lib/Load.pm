@@ -7,6 +7,7 @@
 #
 # Each client is a process. No request is ever repeated: a kept connection that closes under a request is a failure.
 # Between requests a client waits a moment (pause: seconds on average), so that connections are idle when something happens to them.
+# Clients are of the class that the option `client` names (Client), whose `new` gets `with` as further options.
 # Targets (others by targets => { small => '/x' .. }): /small answers "small"; /big so many bytes as the option `bytes` says;
 # /upload answers the length of the body, or anything with 200; /tunnel upgrades to an echo.
 
@@ -28,6 +29,7 @@ sub new ($class, $server, %option) {
         to    => $server->port($option{port} // 0),
         bytes => $option{bytes} // 1_000_000,
         pause => $option{pause} // 0.004,
+        class => $option{client} // 'Client', with => $option{with} // {},
         small => '/small', big => '/big', upload => '/upload', tunnel => '/tunnel', %{ $option{targets} // {} },
     );
     for my $kind (sort keys %kinds) {
@@ -174,7 +176,7 @@ sub problem ($self, $text) {
 }
 
 sub connect ($self, %option) {
-    my $client = Client->new($self->{to}, %option);
+    my $client = $self->{class}->new($self->{to}, %option, %{ $self->{with} });
     if (!$client) {
         $self->{requests}++;
         $self->problem("connect: $!");
