@@ -29,6 +29,7 @@
 #include "master/logs.h"
 #include "master/pidfile.h"
 #include "master/preflight.h"
+#include "master/privilege.h"
 #include "master/service.h"
 #include "master/signals.h"
 #include "master/spawn.h"
@@ -610,6 +611,7 @@ start_single(struct kept *k, const struct options *o, struct config *c)
 {
     struct master *m = master_new(k, o);
     struct inherit in;
+    struct error err;
     int status = 1;
 
     if (m == NULL)
@@ -620,9 +622,14 @@ start_single(struct kept *k, const struct options *o, struct config *c)
         log_emerg(errno, "cannot go into the background");
         return 1;
     }
-    if (single_up(m) && single_inherit(m, &in)) {
+    if (!loop_init(&err)) {
+        log_emerg(0, "%s", err.text);
+        return 1;
+    }
+    if (single_up(m) && single_inherit(m, &in) && privilege_limits(c, k, 0, true)) {
         start_done(m);
         service_ready(k, "one process");
+        privilege_environment(c, k);
         status = spawn_entry(&in);
         pidfile_remove(m->pid_path.ptr);
         bind_close(&m->sockets, true);

@@ -53,6 +53,7 @@ struct request {
     struct fields fields;
     int64_t content_length; /* -1: not told */
     bool body_chunked;      /* or otherwise of unknown length */
+    bool without_body;      /* a child that does not see the body of its root */
     uint64_t head_len;      /* bytes of the head: $request_length is this plus the body */
 
     /* As it is now; rewriting changes it. */
