@@ -59,7 +59,7 @@ my %config = (
         location /try       { try_files /f.txt =404; if (\$arg_a) { set \$x 2; } }
         location /flags     { if (\$arg_a) { rewrite ^ /v/7 last; } if (\$arg_b) { rewrite ^ /v/7b; } return 200 none; }
         location /content   { add_header A 1; proxy_pass ORIGIN; if (\$arg_a) { add_header B 1; } if (\$arg_e) { return 402; } }
-        location /replaced  { proxy_pass ORIGIN; if (\$arg_a) { empty_gif; } }
+        location /replaced  { proxy_pass ORIGIN; if (\$arg_a) { set \$x 1; rewrite ^ /v/x break; } }
         location /inner     { if (\$arg_a) { proxy_pass ORIGIN; } return 200 outer; }
         location /expires   { expires 1h; if (\$arg_a) { expires 2h; } if (\$arg_b) { add_header B 1; }
                               rewrite ^ /f.txt break; }
@@ -73,7 +73,7 @@ my %config = (
         location /captures  { if (\$uri ~ "/captures/(.*)/(.*)") { set \$a \$1; } if (\$arg_x ~ (z)) { set \$b \$1; }
                               return 200 "\$a-\$b-\$1-\$2\\n"; }
         location /mapped    { set \$a "\$mapped"; return 200 "\$a \$1 \$2\\n"; }
-        location /unset     { return 200 "x\$un\$un2\\n"; set \$un 1; }
+        location /unset     { return 200 "x\$un\\n"; set \$un 1; }
         location /quiet     { uninitialized_variable_warn off; return 200 "x\$un\\n"; }
         location /chain     { set \$a 1; set \$b "\$a\$a"; set \$a "\$b\$a"; return 200 "\$a \$b\\n"; }
         location /v/        { return 200 "\$uri|\$args|\$mark\\n"; }
