@@ -404,8 +404,7 @@ compare_ranges(const void *a, const void *b)
 static bool
 add_span(struct geo_load *b, struct vec *spans, struct geo_ip from, const struct str *value)
 {
-    struct geo_span *last =
-        spans->len > 0 ? VEC_AT(spans, struct geo_span, spans->len - 1) : NULL;
+    struct geo_span *last = spans->len > 0 ? VEC_AT(spans, struct geo_span, spans->len - 1) : NULL;
 
     if (last != NULL && ip_cmp(last->from, from) == 0) {
         last->value = value;

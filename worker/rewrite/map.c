@@ -160,9 +160,8 @@ map_set(struct conf_load *l, const struct directive *d, struct conf_node *n, voi
         return false;
     for (const struct conf_node *line = n->children; line != NULL; line = line->next)
         good = add_line(l, line, m) && good;
-    return good &&
-           var_define(l, n, 2, str_from(n->args[2], 1), m->is_volatile ? VAR_VOLATILE : VAR_CACHED,
-                      map_get, NULL, m, &index);
+    return good && var_define(l, n, 2, str_from(n->args[2], 1),
+                              m->is_volatile ? VAR_VOLATILE : VAR_CACHED, map_get, NULL, m, &index);
 }
 
 #define NO_HASH "tables grow as they need to"

@@ -123,8 +123,8 @@ split_set(struct conf_load *l, const struct directive *d, struct conf_node *n, v
         return false;
     for (const struct conf_node *line = n->children; line != NULL; line = line->next)
         good = add_line(l, line, s, &total, &end) && good;
-    return good && var_define(l, n, 2, str_from(n->args[2], 1), VAR_CACHED, split_get, NULL, s,
-                              &index);
+    return good &&
+           var_define(l, n, 2, str_from(n->args[2], 1), VAR_CACHED, split_get, NULL, s, &index);
 }
 
 static const struct directive split_directives[] = {
