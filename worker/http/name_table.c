@@ -75,7 +75,6 @@ find_leading(const struct hash *h, struct str name)
     return NULL;
 }
 
-/* The star stands for something: a name that ends in the dot does not fit. */
 static void *
 find_ending(const struct hash *h, struct str name)
 {
@@ -85,7 +84,7 @@ find_ending(const struct hash *h, struct str name)
 
         if (dot == len)
             return NULL;
-        value = dot + 1 < name.len ? hash_get(h, str_upto(name, dot + 1)) : NULL;
+        value = hash_get(h, str_upto(name, dot + 1));
         if (value != NULL)
             return value;
         len = dot;

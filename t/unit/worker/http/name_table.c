@@ -33,7 +33,7 @@ TEST(order)
         { "www.x", 3 },
         { "www.deep.x", 4 },
         { "www.example.com", 1 },
-        { "www.", -1 },
+        { "www.", 3 },
         { "www", -1 },
         { "", 6 },
         { "a", 7 },
