@@ -12,6 +12,8 @@
 #include "worker/http/request_body.h"
 #include "worker/http/target.h"
 
+enum { REQUEST_FIELDS = 16 }; /* what a browser sends */
+
 uint16_t requests_total, requests_reading, requests_writing;
 void (*request_describe_upstream)(const struct request *r, struct text *t);
 bool (*request_outlives_client)(const struct request *r);
@@ -108,6 +110,7 @@ request_new(struct conn *c, const struct codec *codec, void *sink_data)
     r->started_ms = clock_ms;
     r->started_wall_ms = clock_wall_ms;
     fields_init(&r->fields, &mem->arena);
+    (void)fields_reserve(&r->fields, REQUEST_FIELDS); /* without memory the first field fails */
     response_init(&r->res, &mem->arena);
     r->server = http_default_server(c);
     r->x.scope = r->server->scope;
