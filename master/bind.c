@@ -212,24 +212,49 @@ listen_one(const struct config *c, struct held *h, struct report *r)
     return true;
 }
 
-/* New members of a group that serves get no connection before somebody tends them: steered to those of now. */
-static void
+/*
+ * New members of a group that serves get no connection before somebody tends them: steered to those of now. False when
+ * there is no group yet: a plain socket gets one when the first new member listens.
+ */
+static bool
 guard_group(struct vec *held, const struct listen_spec *spec)
 {
     struct held *first;
     uint32_t n = count_held(held, &spec->addr, spec->type, &first), tended = 0, fresh = 0;
-    struct error err = { 0 };
+    struct error err;
 
     if (n < 2 || spec->type != SOCK_STREAM || !first->listening || first->fresh)
-        return;
+        return true;
     VEC_FOREACH (h, struct held, held) {
         if (!is_same(h, &spec->addr, spec->type))
             continue;
         fresh += h->fresh;
         tended += !h->fresh && !h->s.surplus;
     }
-    if (fresh > 0 && !socket_steer(first->s.fd, tended > 0 ? tended : 1, &err))
-        log_warn(0, "%s", err.text);
+    return fresh == 0 || socket_steer(first->s.fd, tended > 0 ? tended : 1, &err);
+}
+
+static bool
+listen_spec(const struct config *c, const struct listen_spec *spec, struct vec *held,
+            struct report *r)
+{
+    bool ok = true, guarded = !spec->options.reuseport || guard_group(held, spec);
+
+    VEC_FOREACH (h, struct held, held) {
+        if (!is_same(h, &spec->addr, spec->type))
+            continue;
+        h->s.spec = spec;
+        ok = listen_one(c, h, r) && ok;
+        guarded = guarded || guard_group(held, spec);
+    }
+    if (!guarded)
+        log_warn(0, "%.*s: new sockets may get connections before workers tend them",
+                 STR(spec->text));
+    VEC_FOREACH (h, struct held, held) {
+        if (is_same(h, &spec->addr, spec->type))
+            h->s.surplus = h->s.reuseport && h->s.index >= c->core.worker_processes;
+    }
+    return ok;
 }
 
 bool
@@ -239,19 +264,8 @@ bind_listen(const struct config *c, struct vec *held, struct report *r)
 
     VEC_FOREACH (h, struct held, held)
         h->s.spec = NULL;
-    for (uint32_t i = 0; i < c->listeners.len; i++) {
-        const struct listen_spec *spec = *VEC_AT(&c->listeners, struct listen_spec *, i);
-
-        if (spec->options.reuseport)
-            guard_group(held, spec);
-        VEC_FOREACH (h, struct held, held) {
-            if (!is_same(h, &spec->addr, spec->type))
-                continue;
-            h->s.spec = spec;
-            h->s.surplus = h->s.reuseport && h->s.index >= c->core.worker_processes;
-            ok = listen_one(c, h, r) && ok;
-        }
-    }
+    for (uint32_t i = 0; i < c->listeners.len; i++)
+        ok = listen_spec(c, *VEC_AT(&c->listeners, struct listen_spec *, i), held, r) && ok;
     return ok;
 }
 
