@@ -50,13 +50,19 @@ sub import ($class, @) {
     *{"${caller}::skip_all"}     = \&skip_all;
 }
 
-# Orphans of a dead master come to us, not to init, so that they can be found and ended.
-sub become_subreaper () {
-    my %prctl = (x86_64 => 157, aarch64 => 167);
+sub prctl ($option, $value) {
+    my %number = (x86_64 => 157, aarch64 => 167);
     my ($machine) = $Config{archname} =~ /^(x86_64|aarch64)/ or return;
-    syscall($prctl{$machine}, 36, 1, 0, 0, 0);
+    syscall($number{$machine}, $option, $value, 0, 0, 0);
 }
-become_subreaper();
+
+# Orphans of a dead master come to us, not to init, so that they can be found and ended.
+prctl(36, 1);    # PR_SET_CHILD_SUBREAPER
+
+# In a child: a test that is killed leaves nothing running.
+sub end_with_parent ($signal) {
+    prctl(1, $signal);    # PR_SET_PDEATHSIG
+}
 
 # Asks until the answer is true and returns it; dies when that takes too long.
 sub wait_for ($question, $what, $seconds = $Client::patience) {
@@ -250,6 +256,7 @@ sub run ($self, @command) {
 sub _spawn ($self, $out, @command) {
     my $pid = fork // die "fork: $!";
     return $pid if $pid;
+    end_with_parent(POSIX::SIGTERM());
     $SIG{INT} = $SIG{TERM} = $SIG{PIPE} = 'DEFAULT';
     open STDIN,  '<',  '/dev/null';
     open STDOUT, '>>', $out;

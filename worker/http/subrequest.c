@@ -69,6 +69,7 @@ copy_request(struct request *c, const struct request *parent, const struct subre
     if (!o->keep_body) {
         c->content_length = -1;
         c->body_chunked = false;
+        c->without_body = !o->detached;
     }
     if (!o->clone) {
         c->captures.n = 0;
