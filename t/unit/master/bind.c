@@ -218,6 +218,35 @@ TEST(new_members_get_nothing_before_they_are_tended)
     arena_free(&s.a);
 }
 
+TEST(a_wildcard_takes_over_from_an_address_and_back)
+{
+    char port[32], any[40];
+    struct setting s;
+    struct listen_spec *exact, *wild;
+
+    begin(&s, 1);
+    free_port(port);
+    snprintf(any, sizeof(any), "0.0.0.0:%s", strchr(port, ':') + 1);
+    exact = name(&s, port, false);
+    REQUIRE(open_and_listen(&s, BIND_TAKE_OVER));
+    bind_settle(&s.held);
+    for (int i = 0; i < 2; i++) {
+        s.c.listeners.len = 0;
+        wild = name(&s, i == 0 ? any : port, false);
+        CHECK(bind_open(&s.c, &s.held, BIND_PREFLIGHT, &s.r), "it cannot be tried by others");
+        CHECK_EQ(s.held.len, 1);
+        REQUIRE(open_and_listen(&s, BIND_TAKE_OVER), "round %d", i);
+        CHECK_EQ(s.held.len, 2);
+        bind_settle(&s.held);
+        CHECK_EQ(s.held.len, 1);
+        CHECK(connects(&wild->addr));
+    }
+    addr_parse(str_c(port), 0, &exact->addr);
+    CHECK(connects(&exact->addr));
+    bind_close(&s.held, true);
+    arena_free(&s.a);
+}
+
 TEST(unix_sockets)
 {
     char dir[] = "/tmp/weir-unit-XXXXXX", text[100], path[80];
