@@ -42,6 +42,15 @@ $idle->answer;
 ok($weir->reload, 'a reload');
 wait_for(sub { !Weir::is_alive($old) }, 'the timeout to end the old worker');
 
+# A worker that stands still between the kernel's wake-up and DRAIN: its connection is not lost.
+($old) = $weir->workers;
+kill 'STOP', $old;
+my @waiting = map { my $c = $weir->client; $c->send_request('GET', '/'); $c } 1 .. 5;
+ok($weir->reload, 'a reload while the worker stands still');
+is($_->answer->body, 'two', 'a connection for which it was woken') for @waiting;
+kill 'CONT', $old;
+wait_for(sub { !Weir::is_alive($old) }, 'it to drain when it goes on');
+
 # One that hangs is ended by the master.
 ($old) = $weir->workers;
 $idle = $weir->client;
