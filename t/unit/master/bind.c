@@ -25,7 +25,7 @@ begin(struct setting *s, uint32_t workers)
     memset(s, 0, sizeof(*s));
     arena_init(&s->a, 4096);
     report_init(&s->r, &s->a);
-    vec_init(&s->held, NULL, sizeof(struct held));
+    vec_init(&s->held, &s->a, sizeof(struct held));
     vec_init(&s->c.listeners, &s->a, sizeof(struct listen_spec *));
     s->c.core.worker_processes = workers;
 }

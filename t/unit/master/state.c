@@ -111,10 +111,19 @@ blank(struct master *m, struct kept *k)
     arena_init(&m->arena, 4096);
     list_init(&m->children);
     vec_init(&m->good_files, &m->arena, sizeof(struct conf_file));
-    vec_init(&m->generations, NULL, sizeof(struct generation));
-    vec_init(&m->sockets, NULL, sizeof(struct held));
-    vec_init(&m->zones, NULL, sizeof(struct adopted_zone));
+    vec_init(&m->generations, &m->arena, sizeof(struct generation));
+    vec_init(&m->sockets, &m->arena, sizeof(struct held));
+    vec_init(&m->zones, &m->arena, sizeof(struct adopted_zone));
     m->slots_fd = m->slots_ro_fd = -1;
+}
+
+static void
+release(struct master *m)
+{
+    LIST_FOREACH (at, &m->children)
+        free(LIST_ENTRY(at, struct child, node));
+    free(m->kept->binary);
+    arena_free(&m->arena);
 }
 
 static void
@@ -208,7 +217,9 @@ TEST(the_whole_state)
     CHECK_STR(VEC_AT(&back, struct conf_file, 0)->text, "");
     CHECK_STR(VEC_AT(&back, struct conf_file, 1)->path, "/etc/more conf");
     CHECK_STR(VEC_AT(&back, struct conf_file, 1)->text, "next");
-    free(LIST_ENTRY(n.children.next, struct child, node));
+    list_init(&m.children); /* on the stack */
+    release(&m);
+    release(&n);
 }
 
 static const char *const bad_states[] = {
@@ -240,7 +251,7 @@ TEST(a_bad_state_is_refused)
         REQUIRE(fd >= 0, "%s", err.text);
         CHECK(!handoff_read(&m, fd, &next, &err), "%s", *text);
         CHECK(err.text[0] != '\0', "%s", *text);
-        arena_free(&m.arena);
+        release(&m);
     }
 }
 
