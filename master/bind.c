@@ -115,9 +115,9 @@ open_one(const struct config *c, const struct listen_spec *spec, struct vec *hel
     struct error err = { 0 };
 
     for (unsigned tries = 1;; tries++) {
-        one.s.fd = is_unix(&spec->addr) && !is_abstract(&spec->addr) ?
-                       bind_unix(spec, &one, r, &err) :
-                       socket_bind(&spec->addr, spec->type, &spec->options, &err);
+        one.s.fd = is_unix(&spec->addr) && !is_abstract(&spec->addr)
+                       ? bind_unix(spec, &one, r, &err)
+                       : socket_bind(&spec->addr, spec->type, &spec->options, &err);
         if (one.s.fd >= 0)
             break;
         if (err.sys != EADDRINUSE || mode != BIND_START || tries == TRIES) {
@@ -196,8 +196,8 @@ listen_one(const struct config *c, struct held *h, struct report *r)
 {
     const struct listen_spec *spec = h->s.spec;
     struct error err = { 0 };
-    bool ok = spec->type == SOCK_STREAM ? socket_listen(h->s.fd, &spec->options, &err) :
-                                          socket_tune(h->s.fd, &spec->options, &err);
+    bool ok = spec->type == SOCK_STREAM ? socket_listen(h->s.fd, &spec->options, &err)
+                                        : socket_tune(h->s.fd, &spec->options, &err);
 
     if (!ok)
         return report_add(r, c, spec->pos, LOG_LEVEL_EMERG, "%s", err.text);
@@ -364,8 +364,7 @@ inspect(int fd, struct held *h)
     memset(h, 0, sizeof(*h));
     h->s.fd = fd;
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &h->s.type, &len) != 0 ||
-        (h->s.type != SOCK_STREAM && h->s.type != SOCK_DGRAM) ||
-        !socket_local_addr(fd, &h->s.addr))
+        (h->s.type != SOCK_STREAM && h->s.type != SOCK_DGRAM) || !socket_local_addr(fd, &h->s.addr))
         return false;
     len = sizeof(int);
     h->listening = getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening;
@@ -398,8 +397,7 @@ is_as_said(const struct listen_socket *said, const struct held *found)
     struct ucred maker;
     socklen_t len = sizeof(maker);
 
-    if (said->type != found->s.type ||
-        said->addr.sa.sa_family != found->s.addr.sa.sa_family ||
+    if (said->type != found->s.type || said->addr.sa.sa_family != found->s.addr.sa.sa_family ||
         (said->type == SOCK_STREAM && !found->listening))
         return false;
     if (!is_unix(&said->addr))

@@ -50,7 +50,8 @@ struct listener {
 
 struct control {
     struct listener now;
-    struct listener next; /* of a configuration that does not serve yet, with another path; fd -1: none */
+    struct listener
+        next; /* of a configuration that does not serve yet, with another path; fd -1: none */
     struct list clients;
     unsigned n_clients;
     uint32_t last_ask;
@@ -423,9 +424,9 @@ put_generations(const struct master *m, struct text *t)
         if (n == 0)
             continue;
         text_fmt(t, "generation %llu: %s, %u process%s:", (unsigned long long)g,
-                 g == m->serving ? "serving" :
-                 g > m->serving  ? "starting" :
-                                   "draining",
+                 g == m->serving  ? "serving"
+                 : g > m->serving ? "starting"
+                                  : "draining",
                  n, n == 1 ? "" : "es");
         LIST_FOREACH (at, (struct list *)&m->children) {
             const struct child *c = LIST_ENTRY(at, struct child, node);

@@ -68,8 +68,7 @@ refuse(struct check *k)
     else
         report_say(&k->report, LOG_LEVEL_EMERG,
                    "\"%s\" cannot check the configuration: it exited with code %d%s%.*s",
-                   k->m->kept->binary, WEXITSTATUS(k->status), text.len > 0 ? ": " : "",
-                   STR(text));
+                   k->m->kept->binary, WEXITSTATUS(k->status), text.len > 0 ? ": " : "", STR(text));
 }
 
 /* Both have come: the end of the process, and of what it had to say. */

@@ -116,6 +116,13 @@ checker_give(struct checker *c, struct batch *b)
     }
 }
 
+/* exchange_ready wakes who pulls a response. A request body is pulled by others, who are called back by its codec. */
+static bool
+may_wait(const struct checker *c)
+{
+    return c->s.x != NULL && c->s.x->responding;
+}
+
 static enum pull
 checker_pull(struct source *s, struct batch *b)
 {
@@ -126,7 +133,7 @@ checker_pull(struct source *s, struct batch *b)
     c->pulling = true;
     free(c->given);
     c->given = NULL;
-    if (c->at == c->n && s->x != NULL && rand_below(CHECK_WAIT_ONE_IN) == 0) {
+    if (c->at == c->n && may_wait(c) && rand_below(CHECK_WAIT_ONE_IN) == 0) {
         exchange_ready(s->x);
         c->pulling = false;
         return PULL_WAIT;

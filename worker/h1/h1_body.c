@@ -262,8 +262,11 @@ h1_body_on_readable(struct h1 *h)
             task_ready(&h->next);
         break;
     case BODY_NONE:
-    case BODY_AWAITED:
     case BODY_COMPLETE:
+        if (h->body.framing == H1_UNTIL_CLOSE) /* a tunnel: not the request's body */
+            request_body_ready(h->r);
+        break;
+    case BODY_AWAITED:
         break;
     }
 }

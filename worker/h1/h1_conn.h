@@ -6,6 +6,7 @@
 #ifndef WEIR_H1_H1_CONN_H
 #define WEIR_H1_H1_CONN_H
 
+#include "worker/core/cycle.h"
 #include "worker/h1/h1.h"
 #include "worker/h1/h1_write.h"
 #include "worker/http/http_conf.h"
@@ -90,6 +91,13 @@ static inline const struct http_conf *
 h1_conn_conf(const struct h1 *h)
 {
     return http_conf(http_default_server(h->c)->scope);
+}
+
+/* Its next response ends it, once nothing of a further request has been read. */
+static inline bool
+h1_is_leaving(const struct h1 *h)
+{
+    return h->draining || worker_state > WORKER_SERVING;
 }
 
 /* h1_body.c */

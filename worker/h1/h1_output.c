@@ -91,6 +91,36 @@ expectation_is_open(const struct h1 *h)
 }
 
 static bool
+contains(struct str text, struct str part)
+{
+    return str_search(text, part) < text.len;
+}
+
+/* Bits of keepalive_disable; 1 is "none". */
+enum { KEEPALIVE_MSIE6 = 2, KEEPALIVE_SAFARI = 4 };
+
+/* Old browsers that fail on kept connections. */
+static bool
+browser_breaks_keepalive(const struct request *r)
+{
+    uint32_t disabled = HTTP_CONF(r)->keepalive_disable;
+    struct str agent;
+
+    if ((disabled & KEEPALIVE_MSIE6) && r->method == METHOD_POST) {
+        agent = fields_value(&r->fields, FIELD_USER_AGENT);
+        if (contains(agent, S("MSIE 6.")) || contains(agent, S("MSIE 5.")) ||
+            contains(agent, S("MSIE 4.")))
+            return true;
+    }
+    if (disabled & KEEPALIVE_SAFARI) {
+        agent = fields_value(&r->fields, FIELD_USER_AGENT);
+        return contains(agent, S("Safari/")) && contains(agent, S("Mac OS X")) &&
+               !contains(agent, S("Chrome/"));
+    }
+    return false;
+}
+
+static bool
 choose_keepalive(const struct h1 *h)
 {
     const struct request *r = h->r;
@@ -99,8 +129,9 @@ choose_keepalive(const struct h1 *h)
     return r->keepalive && !r->res.no_keepalive && h->run->ending != H1_END_CLOSE &&
            conf->keepalive_timeout_ms > 0 && h->c->requests < conf->keepalive_requests &&
            (conf->keepalive_time_ms == 0 || clock_ms - h->c->opened_ms < conf->keepalive_time_ms) &&
-           !h->draining && worker_state <= WORKER_SERVING && !h->body.bad &&
-           request_body_state(r) != BODY_FAILED && !expectation_is_open(h);
+           !(h1_is_leaving(h) && (h->in == NULL || buf_len(h->in) == 0)) && !h->body.bad &&
+           request_body_state(r) != BODY_FAILED && !expectation_is_open(h) &&
+           !browser_breaks_keepalive(r);
 }
 
 /* "Server: ..." of the scope; with variables in its text it is made here. */

@@ -555,13 +555,15 @@ h1_read_rest(struct h1 *h)
         task_ready(&h->next);
 }
 
-/* Bytes of the client that we do not read would turn our FIN into a RST, which may destroy the response. */
+/* Bytes of the client that we do not read would turn our FIN into a RST, which may destroy the response. A client that
+ * hears only now that this was the last response may have sent a further request already. */
 static bool
 wants_lingering(const struct h1 *h, const struct http_conf *conf, bool unread)
 {
     if (conf->lingering_close == LINGERING_OFF || (h->c->bits & (CONN_EOF | CONN_ERROR)))
         return false;
-    return conf->lingering_close == LINGERING_ALWAYS || unread || (h->c->bits & CONN_READABLE);
+    return conf->lingering_close == LINGERING_ALWAYS || unread || (h->c->bits & CONN_READABLE) ||
+           (h1_is_leaving(h) && h->r->keepalive);
 }
 
 /* Bytes behind the body become the next head; those of the body are decoded before their memory goes. */

@@ -19,6 +19,7 @@
 #include "worker/http/http_core.h"
 #include "worker/http/redirect.h"
 #include "worker/http/request_body.h"
+#include "worker/http/rewrite.h"
 
 /* ---- helpers ---- */
 
@@ -267,7 +268,7 @@ set_args(struct exchange *x, struct str value, const void *data)
     struct request *r = request_of(x);
 
     (void)data;
-    r->args = value;
+    r->args = rewrite_clean_args(r, value);
     r->uri_as_sent = false;
 }
 

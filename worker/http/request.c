@@ -239,36 +239,6 @@ request_check(struct request *r)
     return v;
 }
 
-static bool
-contains(struct str text, struct str part)
-{
-    return str_search(text, part) < text.len;
-}
-
-/* Bits of keepalive_disable; 1 is "none". */
-enum { KEEPALIVE_MSIE6 = 2, KEEPALIVE_SAFARI = 4 };
-
-/* Old browsers that fail on kept connections. */
-static bool
-browser_breaks_keepalive(const struct request *r)
-{
-    uint32_t disabled = HTTP_CONF(r)->keepalive_disable;
-    struct str agent;
-
-    if ((disabled & KEEPALIVE_MSIE6) && r->method == METHOD_POST) {
-        agent = fields_value(&r->fields, FIELD_USER_AGENT);
-        if (contains(agent, S("MSIE 6.")) || contains(agent, S("MSIE 5.")) ||
-            contains(agent, S("MSIE 4.")))
-            return true;
-    }
-    if (disabled & KEEPALIVE_SAFARI) {
-        agent = fields_value(&r->fields, FIELD_USER_AGENT);
-        return contains(agent, S("Safari/")) && contains(agent, S("Mac OS X")) &&
-               !contains(agent, S("Chrome/"));
-    }
-    return false;
-}
-
 void
 request_start(struct request *r)
 {
@@ -280,8 +250,6 @@ request_start(struct request *r)
     }
     r->expect_continue =
         r->version == HTTP_11 && fields_has_token(&r->fields, FIELD_EXPECT, S("100-continue"));
-    if (r->keepalive && browser_breaks_keepalive(r))
-        r->keepalive = false;
     r->x.doing = NULL;
     phase_run(&r->x);
 }

@@ -504,8 +504,8 @@ request_body_ready(struct request *r)
     timer_stop(&b->timer);
     if (b->state == BODY_COLLECTING)
         task_ready(&b->pump);
-    else if (b->state == BODY_STREAMING)
-        tell_reader(b);
+    else if (b->state != BODY_AWAITED && b->state != BODY_DISCARDING)
+        tell_reader(b); /* streaming, or a tunnel whose body is over */
 }
 
 void

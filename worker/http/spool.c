@@ -761,7 +761,7 @@ spool_open(struct spool *s, struct exchange *x, uint64_t from)
     c->spool = s;
     c->at = from;
     list_add_tail(&s->cursors, &c->node);
-    return source_checked(&c->source);
+    return &c->source; /* bare: a checker would hold bytes that spool_is_empty says are gone */
 }
 
 /* ---- the whole ---- */
