@@ -60,7 +60,8 @@ struct request {
     struct str uri;   /* normalised and decoded path: $uri */
     struct str args;  /* without '?' */
     bool uri_changed; /* by a rewrite: find_location is run again */
-    bool uri_replaced; /* by a rewrite that stays: it need not begin with its location's name any more */
+    bool
+        uri_replaced; /* by a rewrite that stays: it need not begin with its location's name any more */
     bool
         uri_as_sent; /* uri is still what target says: proxy_pass without URI forwards the target's bytes */
     bool internal;  /* by redirect, error_page or as a child: `internal` locations accept it */
