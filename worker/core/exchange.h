@@ -40,6 +40,13 @@ struct abort_hook {
     void (*run)(struct abort_hook *h, struct exchange *x);
 };
 
+/* Who else than the sink pulls a source of an exchange (a reader of the request body), and so has to hear when it is ready.
+ * Embedded in the reader; zeroed before first use. */
+struct ready_hook {
+    struct list node;
+    void (*run)(struct ready_hook *h, struct exchange *x);
+};
+
 /* What differs between an HTTP request and an L4 session, so that core/ needs neither. */
 struct exchange_kind {
     /* Behind phase_respond: error_page and the built-in pages; l4: end. */
@@ -88,7 +95,7 @@ struct exchange {
     bool in_engine;  /* phase_run is on the stack */
     bool resume;     /* phase_resume was called */
     bool stopped;    /* kind->stop was called */
-    struct list abort_hooks;
+    struct list abort_hooks, ready_hooks;
     void (*done)(struct exchange *x,
                  void *data); /* of a child: its maker's callback, from the ready list */
     void *done_data;
@@ -115,6 +122,14 @@ void exchange_abort(struct exchange *x, enum stop why);
 void exchange_on_abort(struct exchange *x, struct abort_hook *h);
 static inline void
 exchange_off_abort(struct abort_hook *h)
+{
+    list_del(&h->node);
+}
+/* `h->run` is called from the ready list when x was made ready, before phases and sink, until exchange_off_ready. It only
+ * makes a task ready or takes its own hook off. */
+void exchange_on_ready(struct exchange *x, struct ready_hook *h);
+static inline void
+exchange_off_ready(struct ready_hook *h)
 {
     list_del(&h->node);
 }
