@@ -6,8 +6,8 @@
  *
  * No request is ever repeated: a kept connection on which no answer comes is a failure, and so is one that is closed
  * while it is idle without an answer that said so. Each request has a number of its own (?id=N), counted from 1.
- * Standard input: "count\n" asks for the line "count REQUESTS FAILED"; its end ends each client after the request that
- * it is at. Standard output then: "problem KIND LOCAL_PORT TIME TEXT" lines, "kind KIND REQUESTS FAILED" lines, "ids N".
+ * Standard input: "count\n" asks for the line "count REQUESTS FAILED"; "stop\n", or its end, ends each client after the
+ * request that it is at. Standard output then: "problem KIND LOCAL_PORT TIME TEXT" lines, "kind KIND REQUESTS FAILED" lines, "ids N".
  *
  * small=/a,/b: paths that answer "small", used in turn; big=/p: answers `bytes` bytes, a..z again and again; upload=/p:
  * answers "LENGTH SUM" of a body; tunnel=/p: upgrades to an echo. pause=US: mean time between two steps of a client.
@@ -787,7 +787,7 @@ on_control(void)
     ssize_t n = read(STDIN_FILENO, text, sizeof(text));
     uint64_t r = 0, f = 0;
 
-    if (n <= 0) {
+    if (n <= 0 || memmem(text, (size_t)n, "stop", 4) != NULL) {
         stop_all();
         return;
     }
