@@ -35,7 +35,8 @@ helper_at(uint32_t kind)
     uint32_t n = 0;
 
     for (unsigned i = 0; i < module_count; i++) {
-        for (const struct process_def *p = modules[i]->processes; p != NULL && p->name != NULL; p++) {
+        for (const struct process_def *p = modules[i]->processes; p != NULL && p->name != NULL;
+             p++) {
             if (++n == kind)
                 return p;
         }
@@ -78,9 +79,8 @@ spawn_seats(struct master *m)
         uint32_t wanted = p->wanted(m->config);
 
         for (uint32_t i = 0; i < wanted; i++)
-            m->seats[n++] = (struct seat){
-                .m = m, .process = p, .kind = kind, .index = i, .count = wanted
-            };
+            m->seats[n++] =
+                (struct seat){ .m = m, .process = p, .kind = kind, .index = i, .count = wanted };
     }
     m->n_seats = n;
     return true;
@@ -121,6 +121,21 @@ map_slots(struct master *m)
     if (t == NULL)
         log_alert(0, "%s", err.text);
     return t;
+}
+
+/*
+ * Only who stands in the table can be adopted when the master dies: it may die between fork and its entry there. False:
+ * it has.
+ */
+static bool
+wait_registered(const struct inherit *in)
+{
+    while (__atomic_load_n(&in->slots->row[in->slot].pid, __ATOMIC_ACQUIRE) != getpid()) {
+        if (getppid() != in->master_pid)
+            return false;
+        usleep(20);
+    }
+    return true;
 }
 
 static int
@@ -164,6 +179,8 @@ run_child(struct master *m, const struct seat *seat, uint32_t slot, uint64_t inc
         log_alert(0, "out of memory");
         return EXIT_FATAL;
     }
+    if (!wait_registered(&in))
+        return 1;
     privilege_environment(m->config, m->kept);
     if (!privilege_limits(m->config, m->kept, seat->index, seat->process == NULL))
         return EXIT_FATAL;

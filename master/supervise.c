@@ -332,8 +332,8 @@ child_ended(struct child *c, int status)
     forget_generation(m, c->generation);
     if (seat != NULL) {
         seat->child = NULL;
-        seat->ended = seat->process != NULL && status != -1 && WIFEXITED(status) &&
-                      WEXITSTATUS(status) == 0;
+        seat->ended =
+            seat->process != NULL && status != -1 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
         if ((m->state == STATE_START || m->state == STATE_HANDOFF) && !seat->ended) {
             report_say(&m->verdict, LOG_LEVEL_EMERG,
                        "%s process %d ended before %s ready, the error log may say why",

@@ -7,7 +7,7 @@ my $size    = 6_000_000;
 my $content = join '', map { pack 'N', $_ } 1 .. $size / 4;
 my $origin  = Origin->new('/o' => { body => $content }, '/c' => { chunks => [ map { substr $content, $_ * 60_000, 60_000 } 0 .. 99 ] });
 my $weir    = Weir->new(
-    files  => { 'html/f' => $content, 'html/s' => substr($content, 0, 30_000) },
+    files  => { 'html/f' => $content, 'html/s' => substr($content, 0, 60_000) },
     server => <<CONF,
 location /sendfile/ { alias %dir%/html/; sendfile on; }
 location /read/     { alias %dir%/html/; sendfile off; }
@@ -26,7 +26,7 @@ for my $target (qw(/sendfile/f /read/f /nopush/f /steps/f /p/o /p/c /direct/o /d
         my $answer = $client->answer;
         ok($answer && $answer->complete && $answer->body eq $content, "$target" . ($slow ? ' with little room' : ''));
         $client->send_request('GET', '/sendfile/s');
-        ok($client->answer->body eq substr($content, 0, 30_000), 'and the connection goes on');
+        ok($client->answer->body eq substr($content, 0, 60_000), 'and the connection goes on');
     }
 }
 
@@ -37,8 +37,8 @@ ok($part->body eq substr($content, 1_000_000, 4_000_000), 'of the file');
 my $started = time;
 my $answer  = $weir->get('/rate/s');
 my $took    = time - $started;
-ok($answer->body eq substr($content, 0, 30_000), 'within a rate');
-cmp_ok($took, '>', 0.2, 'it takes its time');
+ok($answer->body eq substr($content, 0, 60_000), 'within a rate');
+cmp_ok($took, '>', 0.4, 'it takes its time');
 cmp_ok($took, '<', 5,   'and no more');
 
 done_testing;

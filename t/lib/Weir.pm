@@ -357,8 +357,9 @@ sub _wait_gone ($self, $master) {
         local $SIG{__DIE__};
         wait_for(
             sub {
-                $self->{exit} = $? if waitpid($master, WNOHANG) == $master;
-                return !(@left = $self->processes);
+                my $waited = $master ? waitpid($master, WNOHANG) : -1;
+                $self->{exit} = $? if $waited == $master;
+                return !(@left = $self->processes) && $waited != 0;
             },
             'the end of all processes'
         );

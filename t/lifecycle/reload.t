@@ -3,6 +3,7 @@ use lib 't/lib';
 use Weir;
 
 my $weir = Weir->new(location => 'return 200 one;', workers => 2);
+sub lines ($pattern) { scalar(() = $weir->error_log =~ /$pattern/g) }
 my $pid  = $weir->pid;
 my @old  = $weir->workers;
 is($weir->get('/')->body, 'one', 'the first configuration');
@@ -21,8 +22,8 @@ wait_for(sub { !grep { Weir::is_alive($_) } @old }, 'the old workers to end');
 
 # Errors: what the tool says, and what the log says.
 $weir->rewrite_conf(location => "return 200 three;\nno_such_thing on;");
-my ($line) = grep { (split /\n/, $weir->read_file('weir.conf'))[ $_ - 1 ] =~ /no_such_thing/ }
-  1 .. 100;
+my @text = split /\n/, $weir->read_file('weir.conf');
+my ($line) = grep { $text[ $_ - 1 ] =~ /no_such_thing/ } 1 .. @text;
 my $error = qr/unknown directive "no_such_thing" in \S+weir\.conf:$line$/m;
 $weir->allow(qr/no_such_thing/);
 ($status, $output) = $weir->ctl('reload');
@@ -39,7 +40,7 @@ is($status, 1, 'test: exit status');
 like($output, $error, 'test: the error');
 
 $weir->signal('HUP');
-wait_for(sub { () = $weir->error_log =~ /the reload has failed/g >= 3 }, 'the verdict on SIGHUP');
+wait_for(sub { lines('the reload has failed') == 3 }, 'the verdict on SIGHUP');
 is($weir->get('/')->body, 'two', 'still nothing has changed');
 like($weir->error_log, qr/signal 1 \(SIGHUP\) received from \d+, reconfiguring/, 'the signal is logged as nginx does');
 
@@ -48,11 +49,9 @@ $weir->rewrite_conf(location => 'return 200 three;');
 is($status, 0, 'test of a good configuration');
 is($weir->get('/')->body, 'two', 'which is not served');
 for my $signal (qw(HUP USR2)) {
-    my ($before) = $weir->ctl('status') =~ /generation/;
-    my $count = () = $weir->error_log =~ /generation \d+ serves/g;
+    my $before = lines('generation \d+ serves');
     $weir->signal($signal);
-    wait_for(sub { () = $weir->error_log =~ /generation \d+ serves/g; scalar(@{ [ $weir->error_log =~ /generation \d+ serves/g ] }) > $count },
-        "a reload by SIG$signal");
+    wait_for(sub { lines('generation \d+ serves') > $before }, "a reload by SIG$signal");
     is($weir->get('/')->body, 'three', "SIG$signal reloads");
 }
 ($status, $output) = $weir->run_weir('-s', 'reload');
@@ -60,12 +59,31 @@ is($status, 0, '-s reload of a good configuration');
 is($output, '', 'says nothing, like nginx');
 
 # A hundred at once are two or three: one runs, one waits.
-my $before = () = $weir->error_log =~ /generation \d+ serves/g;
+my $before = lines('generation \d+ serves');
 $weir->signal('HUP') for 1 .. 100;
 ($status) = $weir->ctl('reload');
 is($status, 0, 'a reload behind a hundred SIGHUPs');
-my $after = () = $weir->error_log =~ /generation \d+ serves/g;
-cmp_ok($after - $before, '<=', 4, 'they were joined');
+cmp_ok(lines('generation \d+ serves') - $before, '<=', 4, 'they were joined');
+
+# All the time, also while exec runs, when a fresh image has no handlers yet.
+my $sender = fork // die;
+if ($sender == 0) {
+    my $end = time + 2;
+    while (time < $end) {
+        kill $_, $pid for qw(HUP USR1 USR2 CHLD);
+        select undef, undef, undef, 0.0005;
+    }
+    POSIX::_exit(0);
+}
+my $failed = 0;
+while (waitpid($sender, POSIX::WNOHANG()) == 0) {
+    my $answer = $weir->get('/');
+    $failed++ if !$answer || ($answer->body // '') ne 'three';
+}
+is($failed, 0, 'signals in a loop: all requests are served');
+ok(Weir::is_alive($pid), 'signals in a loop: the master lives');
+($status) = $weir->ctl('reload');
+is($status, 0, 'signals in a loop: it still reloads');
 
 ($status, $output) = $weir->ctl('status');
 is($status, 0, 'status');

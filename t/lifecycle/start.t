@@ -108,7 +108,7 @@ ok(!-e $bad->{pid_file}, 'no worker comes up: no pid file');
 # One process.
 my $single = Weir->new(main => 'master_process off;', location => 'return 200 alone;');
 is($single->get('/')->body, 'alone', 'master_process off: serves');
-is(scalar $single->processes, 1, 'master_process off: one process');
+is(scalar(my @all = $single->processes), 1, 'master_process off: one process');
 $single->stop('QUIT');
 is($single->exit_status, 0, 'master_process off: ends');
 

@@ -53,12 +53,14 @@ struct request {
     struct fields fields;
     int64_t content_length; /* -1: not told */
     bool body_chunked;      /* or otherwise of unknown length */
+    bool without_body;      /* a child that does not see the body of its root */
     uint64_t head_len;      /* bytes of the head: $request_length is this plus the body */
 
     /* As it is now; rewriting changes it. */
     struct str uri;   /* normalised and decoded path: $uri */
     struct str args;  /* without '?' */
     bool uri_changed; /* by a rewrite: find_location is run again */
+    bool uri_replaced; /* by a rewrite that stays: it need not begin with its location's name any more */
     bool
         uri_as_sent; /* uri is still what target says: proxy_pass without URI forwards the target's bytes */
     bool internal;  /* by redirect, error_page or as a child: `internal` locations accept it */

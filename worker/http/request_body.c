@@ -312,6 +312,8 @@ request_body_collect(struct request *r)
 {
     struct request_body_data *b = body_data(root_of(r));
 
+    if (r->without_body)
+        return PHASE_NEXT;
     if (b == NULL)
         return phase_respond(&r->x, 500);
     if (b->state == BODY_AWAITED)
@@ -391,11 +393,11 @@ request_body_stream(struct request *r)
 {
     struct request_body_data *b = body_data(root_of(r));
 
-    if (b == NULL || b->state != BODY_AWAITED || !open_source(b))
+    if (r->without_body || b == NULL || b->state != BODY_AWAITED || !open_source(b))
         return NULL;
     b->state = BODY_STREAMING;
     b->reader = (struct source){ .ops = &reader_ops, .x = &r->x };
-    return source_checked(&b->reader);
+    return &b->reader; /* no checker: who reads is woken by request_body_on_more */
 }
 
 void
@@ -416,7 +418,7 @@ request_body_open(struct request *r, struct exchange *reader)
 {
     struct request_body_data *b = root_of(r)->body;
 
-    if (b == NULL || b->state != BODY_COMPLETE || b->spool == NULL)
+    if (r->without_body || b == NULL || b->state != BODY_COMPLETE || b->spool == NULL)
         return NULL;
     return spool_open(b->spool, reader, 0);
 }
@@ -424,8 +426,11 @@ request_body_open(struct request *r, struct exchange *reader)
 void
 request_body_discard(struct request *r)
 {
-    struct request_body_data *b = body_data(root_of(r));
+    struct request_body_data *b;
 
+    if (r->x.root != &r->x) /* its parent may want it yet */
+        return;
+    b = body_data(r);
     if (b != NULL && b->state == BODY_AWAITED)
         b->state = BODY_DISCARDING;
 }
@@ -435,6 +440,8 @@ request_body_state(const struct request *r)
 {
     const struct request *root = root_of(r);
 
+    if (r->without_body)
+        return BODY_NONE;
     if (root->body != NULL)
         return root->body->state;
     return has_body(root) ? BODY_AWAITED : BODY_NONE;
@@ -452,9 +459,9 @@ int64_t
 request_body_length(const struct request *r)
 {
     const struct request *root = root_of(r);
-    enum body_state state = request_body_state(root);
+    enum body_state state = request_body_state(r);
 
-    if (state == BODY_DISCARDING || state == BODY_FAILED)
+    if (r->without_body || state == BODY_DISCARDING || state == BODY_FAILED)
         return 0;
     if (root->body_chunked)
         return -1;
@@ -466,7 +473,7 @@ request_body_received(const struct request *r)
 {
     const struct request_body_data *b = root_of(r)->body;
 
-    return b != NULL ? b->received : 0;
+    return b != NULL && !r->without_body ? b->received : 0;
 }
 
 struct str

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * group.c - module `upstream`: upstream {} with its `server` lines, and the implicit groups of addresses in pass
- * directives.
+ * directives. (dynamic.c has those of pass directives with variables.)
  *
  * A name that does not resolve never keeps weir down: it is a warning, its servers are missing until it resolves, and
  * it is asked for again when a request needs the group.
@@ -18,7 +18,6 @@
 enum {
     ASK_AGAIN_MS = 1000,
     ASK_TIMEOUT_MS = 5000,
-    DYNAMIC_MAX = 1024, /* groups made at run time that a worker keeps */
     COMMON_ZONE_PER_PEER = 256,
 };
 
@@ -31,7 +30,7 @@ struct upstream_groups {
     struct hash by_name; /* -> struct upstream_group */
     struct vec all;      /* of struct upstream_group * */
 };
-static struct upstream_groups groups, dynamic;
+static struct upstream_groups groups;
 
 /* ---- making groups ---- */
 
@@ -304,10 +303,14 @@ upstream_finish(struct conf_load *l, struct scope *s, void *conf UNUSED)
     return true;
 }
 
-struct upstream_group *
-upstream_named(struct conf_load *l UNUSED, struct str name)
+/* "NAME:port" of an upstream {}: its servers have ports of their own. */
+static bool
+names_group_with_port(struct str host)
 {
-    return hash_get(&groups.by_name, name);
+    size_t colon = str_rfind(host, ':');
+    struct upstream_group *g = hash_get(&groups.by_name, str_upto(host, colon));
+
+    return colon < host.len && g != NULL && !g->implicit;
 }
 
 struct upstream_group *
@@ -320,6 +323,13 @@ upstream_of_url(struct conf_load *l, const struct conf_node *n, int arg, struct 
 
     if (g != NULL && !g->implicit)
         return g;
+    if (names_group_with_port(host)) {
+        size_t colon = str_rfind(host, ':');
+
+        conf_fail(l, n, arg, "upstream \"%.*s\" may not have port %.*s", STR(str_upto(host, colon)),
+                  STR(str_from(host, colon + 1)));
+        return NULL;
+    }
     key = arena_fmt(conf_arena(l), "%.*s\t%u", STR(host), port);
     g = hash_get(&groups.by_name, key);
     if (g != NULL)
@@ -387,7 +397,6 @@ group_attach(struct upstream_group *g)
 static bool
 upstream_worker_init(struct config *c UNUSED)
 {
-    hash_init(&dynamic.by_name, NULL);
     VEC_FOREACH (g, struct upstream_group *, &groups.all) {
         if (!group_attach(*g)) {
             log_emerg(0, "no memory for the peers of upstream \"%.*s\"", STR((*g)->name));
@@ -434,35 +443,6 @@ upstream_find(struct str name)
     struct upstream_group *g = hash_get(&groups.by_name, name);
 
     return g != NULL && !g->implicit ? g : NULL;
-}
-
-/* Kept by the worker while there is room; beyond that it lives as long as the exchange and pools nothing. */
-struct upstream_group *
-upstream_dynamic(struct exchange *x, struct str name, const struct addr *addrs, uint32_t n)
-{
-    static struct arena arena;
-    struct upstream_group *g = hash_get(&dynamic.by_name, name);
-    const struct peer_spec spec = { .weight = 1, .max_fails = n > 1, .fail_timeout_ms = 10000 };
-    bool keep = dynamic.by_name.n < DYNAMIC_MAX;
-    struct arena *a = keep ? &arena : &x->mem->arena;
-
-    if (g != NULL)
-        return g;
-    if (arena.step == 0)
-        arena_init(&arena, 16 * 1024);
-    g = ARENA_NEW(a, struct upstream_group);
-    if (g == NULL)
-        return NULL;
-    group_init(g, a, arena_str(a, name));
-    if (!keep)
-        g->keepalive = 0;
-    for (uint32_t i = 0; i < n; i++)
-        if (!group_add_peer(g, &spec, &addrs[i], g->name))
-            return NULL;
-    g->shared = peers_attach(a, NULL, g->name, g->specs.data, g->specs.len);
-    if (g->shared == NULL || (keep && !hash_set(&dynamic.by_name, g->name, g)))
-        return NULL;
-    return g;
 }
 
 struct upstream_peer *

@@ -48,6 +48,8 @@ upstream_begin(struct upstream_try *t, struct upstream_group *g, struct exchange
     t->x = x;
     t->peer = -1;
     t->started_ms = clock_ms;
+    if (g->dynamic != NULL)
+        dynamic_use(g->dynamic);
 }
 
 /* Primary servers first; the backups when none of them can serve. */
@@ -57,6 +59,7 @@ upstream_pick(struct upstream_try *t)
     struct upstream_group *g = t->group;
     int peer;
 
+    upstream_release(t);
     t->peer = -1;
     if (g->pending.len > 0)
         group_ask_names(g);
@@ -122,7 +125,7 @@ upstream_report(struct upstream_try *t, enum upstream_failure failure)
 }
 
 void
-upstream_end(struct upstream_try *t)
+upstream_release(struct upstream_try *t)
 {
     if (!t->busy)
         return;
@@ -132,4 +135,15 @@ upstream_end(struct upstream_try *t)
     peers_unlock(t->group->shared);
     if (t->group->balancer->done != NULL)
         t->group->balancer->done(t->group, t, t->peer, false);
+}
+
+void
+upstream_end(struct upstream_try *t)
+{
+    if (t->group == NULL)
+        return;
+    upstream_release(t);
+    if (t->group->dynamic != NULL)
+        dynamic_leave(t->group->dynamic);
+    t->group = NULL;
 }
