@@ -35,7 +35,7 @@ for my $options ('', 'reuseport') {
     my $origin = LoadOrigin->new(bytes => $bytes);
     my $slow   = Origin->new('/hold' => { body => 'done' });
     my $weir   = Weir->new(
-        workers => 4,
+        workers => 12,    # few deaths of each: a worker that dies often is replaced after a pause
         events  => 'worker_connections 1024;',
         files   => $origin->files($bytes),
         http    => "upstream group { zone group 64k; server $origin->{address} max_conns=$most; keepalive 4; }\n"
