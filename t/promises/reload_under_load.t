@@ -4,7 +4,7 @@ use Time::HiRes qw(time);
 use Weir;
 use Load;
 
-my $reloads = $ENV{WEIR_RELOADS} // ($ENV{WEIR_SANITIZE} || $ENV{WEIR_VALGRIND} ? 12 : 200);
+my $reloads = $ENV{WEIR_RELOADS} // ($ENV{WEIR_SANITIZE} || $ENV{WEIR_VALGRIND} ? 40 : 200);
 my @workers = (4, 1, 3);
 my $bytes   = 1_000_000;
 skip_all('a single process does not reload') if $ENV{WEIR_VALGRIND};
