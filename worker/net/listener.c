@@ -140,7 +140,7 @@ accept_one(struct listener *l)
     if (fd == -1 && (errno == EMFILE || errno == ENFILE)) {
         int err = errno;
 
-        if (conn_close_oldest()) {
+        if (conn_free_descriptor()) {
             fd = listener_accept(l, &peer);
         } else {
             if (limit_is_news())
