@@ -1,4 +1,5 @@
-# Reloads under load lose no request: the number of workers changes, with each kind of listening socket.
+# Reloads under load lose no request: the number of workers changes, and the size of a zone, with each kind of listening
+# socket.
 use lib 't/lib';
 use Time::HiRes qw(time);
 use Weir;
@@ -9,13 +10,16 @@ my @workers = (4, 1, 3);
 my $bytes   = 1_000_000;
 skip_all('a single process does not reload') if $ENV{WEIR_VALGRIND};
 
+sub group ($origin, $size) { "upstream group { zone group ${size}k; server $origin->{address}; keepalive 8; }" }
+
 for my $options ('', 'reuseport', 'reuseport deferred') {
     my $origin = LoadOrigin->new(bytes => $bytes);
     my $weir   = Weir->new(
         workers => 4,
         events  => 'worker_connections 1024;',
         files   => $origin->files($bytes),
-        server  => "listen 127.0.0.1:%port0% $options;" . $origin->locations,
+        http    => group($origin, 64),
+        server  => "listen 127.0.0.1:%port0% $options;" . $origin->locations(url => 'http://group'),
     );
     my $load = Load->new(
         $weir,
@@ -41,7 +45,7 @@ for my $options ('', 'reuseport', 'reuseport deferred') {
     $load->wait_requests(200);
     my ($failed, $longest, $from) = (0, 0, time);
     for my $n (1 .. $reloads) {
-        $weir->rewrite_conf(workers => $workers[ $n % @workers ]);
+        $weir->rewrite_conf(workers => $workers[ $n % @workers ], http => group($origin, 64 * (1 + $n % 7)));
         my $start = time;
         my ($status, $output) = $weir->ctl('reload');
         $longest = time - $start if time - $start > $longest;
