@@ -21,6 +21,7 @@
 #include "worker/core/cycle.h"
 #include "worker/core/source.h"
 #include "worker/net/events_conf.h"
+#include "worker/net/pipe_pool.h"
 
 enum {
     CONN_ALIGN = 64,        /* the hot part begins a cache line */
@@ -244,6 +245,14 @@ bool
 conn_close_oldest(void)
 {
     return conn_close_first(&idle_clients) || conn_close_first(&idle_origins);
+}
+
+bool
+conn_free_descriptor(void)
+{
+    if (errno != EMFILE && errno != ENFILE)
+        return false;
+    return pipe_pool_drop() || conn_close_oldest();
 }
 
 void

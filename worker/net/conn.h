@@ -99,6 +99,9 @@ void conn_set_idle(struct conn *c, bool idle);
 unsigned conn_close_idle(unsigned n);
 /* Makes room for one more descriptor or connection: an idle client's, else an idle origin's. False: none is idle. */
 bool conn_close_oldest(void);
+/* After a system call that found no free descriptor (errno): gives one up that nobody needs now, a kept pipe's or an idle
+ * connection's. True: call it again. */
+bool conn_free_descriptor(void);
 /* Whether conn_open would not be refused at worker_connections. */
 bool conn_has_room(void);
 /* A connection was closed: called when set (listener.c, which may have paused). */

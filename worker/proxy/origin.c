@@ -383,6 +383,19 @@ source_address(struct origin *o)
     return true;
 }
 
+/* We have no descriptor or no place for one more connection: that is not the peer's fault, nor would another help. */
+static enum step
+no_room(struct origin *o)
+{
+    o->r->x.doing = doing(o);
+    xlog(&o->r->x, LOG_LEVEL_ALERT, errno, "no room for a connection");
+    attempt_end(o);
+    upstream_release(&o->try);
+    o->attempt->status = 503;
+    give_up(o, 503);
+    return STEP_WAIT;
+}
+
 static enum step
 begin_connect(struct origin *o)
 {
@@ -397,6 +410,8 @@ begin_connect(struct origin *o)
         opt.local = o->from;
         o->conn = connect_start(&upstream_current(&o->try)->addr, &opt);
     }
+    if (o->conn == NULL && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+        return no_room(o);
     if (o->conn == NULL)
         return failed(o, UPSTREAM_ERROR, errno,
                       errno == EADDRNOTAVAIL && o->from.len > 0 ? "bind() failed"
