@@ -10,6 +10,7 @@
 
 #include "common/base/num.h"
 #include "worker/http/server.h"
+#include "worker/net/proxy_protocol.h"
 #include "worker/net/resolver.h"
 
 enum { BACKLOG_DEFAULT = 511, PORT_RANGE_MAX = 65535 };
@@ -174,6 +175,15 @@ option_so_keepalive(struct conf_load *l, const struct conf_node *n, int arg, str
 }
 
 static bool
+option_proxy_protocol(struct conf_load *l, const struct conf_node *n, int arg, struct str value,
+                      struct listen_line *line)
+{
+    (void)l, (void)n, (void)arg, (void)value;
+    line->proxy_protocol = true;
+    return true;
+}
+
+static bool
 option_accept_filter(struct conf_load *l, const struct conf_node *n, int arg, struct str value,
                      struct listen_line *line)
 {
@@ -208,7 +218,7 @@ static const struct listen_option listen_options[] = {
     { "ssl", false, false, option_missing },
     { "http2", false, false, option_missing },
     { "quic", false, false, option_missing },
-    { "proxy_protocol", false, false, option_missing },
+    { "proxy_protocol", false, false, option_proxy_protocol },
     { "multipath", false, false, option_missing },
 };
 
@@ -487,17 +497,31 @@ address_add(struct conf_load *l, struct http_address *a, struct server *s, struc
         a->default_server = s;
     }
     a->bind = a->bind || line->bind;
+    a->proxy_protocol = a->proxy_protocol || line->proxy_protocol;
     return true;
+}
+
+/* What follows a header of the PROXY protocol, or begins the connection. */
+static void
+start_codec(struct conn *c)
+{
+    const struct codec *codec = codec_find(S(""));
+
+    if (codec == NULL || !codec->begin(c))
+        conn_close(c);
 }
 
 static void
 http_start(struct conn *c, const struct listen_spec *spec)
 {
-    const struct codec *codec = codec_find(S(""));
+    const struct http_address *a = listen_address(c);
 
     (void)spec;
-    if (codec == NULL || !codec->begin(c))
-        conn_close(c);
+    if (a->proxy_protocol)
+        proxy_protocol_begin(c, http_conf(a->default_server->scope)->client_header_timeout_ms,
+                             start_codec);
+    else
+        start_codec(c);
 }
 
 static struct http_socket *

@@ -32,6 +32,7 @@ struct listen_line {
     bool is_default;  /* default_server */
     bool has_options; /* of the socket: only one server {} may say them */
     bool bind;        /* a socket of its own, even beside a wildcard */
+    bool proxy_protocol;
     struct conf_pos pos;
 };
 
@@ -43,6 +44,7 @@ struct http_address {
         *options_by;                /* the line whose socket options hold; NULL: none has any */
     struct listen_line *default_by; /* the line that says default_server; NULL: none */
     bool bind;
+    bool proxy_protocol; /* some server says so: each connection begins with its header */
     struct conf_pos pos;
     struct server *default_server;
     struct vec servers;         /* of struct server * */
