@@ -127,6 +127,7 @@ static enum pull
 checker_pull(struct source *s, struct batch *b)
 {
     struct checker *c = CONTAINER_OF(s, struct checker, s);
+    bool asked = false;
 
     ASSERT(!c->stopped && !c->ended && !c->pulling);
     ASSERT(b->want > 0 && (b->kinds & PIECE_MEM) != 0 && b->n < BATCH_PIECES);
@@ -138,14 +139,19 @@ checker_pull(struct source *s, struct batch *b)
         c->pulling = false;
         return PULL_WAIT;
     }
-    if (c->at == c->n)
+    if (c->at == c->n) {
         checker_fill(c, b);
+        asked = true;
+    }
     if (c->at < c->n)
         checker_give(c, b);
     c->pulling = false;
     if (c->at < c->n)
         return PULL_MORE;
     b->flush = b->flush || c->flush;
+    /* The source below may have called since it said WAIT, while we still had bytes of it. */
+    if (c->result == PULL_WAIT && !asked)
+        return PULL_MORE;
     c->ended = c->result == PULL_END || c->result == PULL_FAILED;
     return c->result;
 }

@@ -327,7 +327,7 @@ static const struct directive realip_directives[] = {
     D_CALL("set_real_ip_from", REALIP_CTX, ARGS(1, 1), realip_set_from,
            FIELD(struct realip_conf, trusted), .inherit = I_LIST),
     D_CALL("real_ip_header", REALIP_CTX, ARGS(1, 1), realip_set_header,
-           FIELD(struct realip_conf, field), DEFAULT(X - Real - IP)),
+           FIELD(struct realip_conf, field), .initial = "X-Real-IP"),
     D_FLAG("real_ip_recursive", REALIP_CTX, struct realip_conf, recursive, DEFAULT(off)),
     D_END,
 };
