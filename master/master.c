@@ -303,6 +303,7 @@ hold(struct master *m)
             drain_stop_child(c, false);
     }
     bind_revert(&m->sockets);
+    zones_revert(m->config);
     control_revert(m);
     start_last_good(m);
     report_log(&m->verdict);

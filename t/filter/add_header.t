@@ -19,6 +19,7 @@ CONF
         location /inherits { return 200 x; }
         location /own      { add_header X-Own o; return 200 x; location /own/in { return 200 y; } }
         location /twice    { add_header X-A 1; add_header X-A 2; return 200 x; }
+        location /if       { add_header X-Loc l; if ($arg_a) { add_header X-If i; } if ($arg_b) { expires 1h; } return 200 x; }
         location /args     { add_header X-Arg "<$arg_a>"; add_header X-Empty "$arg_b"; add_header X-Two "$uri $status"; return 200 x; }
         location /mod/     { alias %dir%/html/; add_header Last-Modified "Mon, 01 Jan 2001 00:00:00 GMT"; }
         location /nomod/   { alias %dir%/html/; add_header Last-Modified ""; }
@@ -36,7 +37,7 @@ REST
 
 Nginx::same($weir, $nginx, "status $_", 'GET', "/codes/$_") for @statuses;
 Nginx::same($weir, $nginx, $_, 'GET', $_)
-  for qw(/inherits /own /own/in /twice /args /args?a=1&b=2 /mod/a.html /nomod/a.html /badmod/a.html
+  for qw(/inherits /own /own/in /twice /if /if?a=1 /if?b=1 /if?a=1&b=1 /args /args?a=1&b=2 /mod/a.html /nomod/a.html /badmod/a.html
   /tag/a.html /notag/a.html /link /type /error /redirect /missing);
 Nginx::same($weir, $nginx, "HEAD $_", 'HEAD', $_) for qw(/inherits /twice /mod/a.html);
 Nginx::same($weir, $nginx, 'expires and Cache-Control', 'GET', '/cc/a.html');
@@ -70,7 +71,8 @@ $weir = Weir->new(
         add_header X-B server;
         add_header_inherit merge;
         location /none  { return 200 x; }
-        location /more  { add_header X-C loc; return 200 x; location /more/in { add_header X-D in; return 200 x; } }
+        location /more  { add_header X-C loc; return 200 x; location /more/in { add_header X-D in; return 200 x; }
+                                                               location /more/if { if ($arg_a) { add_header X-D if; } return 200 x; } }
         location /on    { add_header_inherit on; add_header X-C loc; return 200 x; }
         location /off   { add_header_inherit off; return 200 x;
             location /off/own   { add_header X-C loc; return 200 x; }
@@ -86,6 +88,8 @@ my %want = (
     '/none'        => 'A=http B=server',
     '/more'        => 'A=http B=server C=loc',
     '/more/in'     => 'A=http B=server C=loc D=in',
+    '/more/if'     => 'A=http B=server C=loc',
+    '/more/if?a=1' => 'A=http B=server C=loc D=if',
     '/on'          => 'C=loc',
     '/off'         => '',
     '/off/own'     => 'C=loc',

@@ -25,6 +25,7 @@ CONF
         location /var  { expires \$arg_e; return 200 x; }
         location /mvar { alias %dir%/html/; expires modified \$arg_e; }
         location /in   { expires 1h; return 200 x; location /in/off { expires off; return 200 x; } location /in/more { return 200 x; } }
+        location /if   { expires 1h; if (\$arg_a) { expires 2h; } return 200 x; }
         location /404  { return 404; }
         location /302  { return 302 /; }
         location /403  { return 403; }
@@ -67,7 +68,7 @@ for my $i (1 .. @times) {
 }
 same("variable $_", "/var?e=$_") for @values;
 same("modified and variable $_", "/mvar/a.html?e=$_") for @values;
-same($_, $_) for qw(/in /in/off /in/more /404 /302 /403 /own /origin /a.html);
+same($_, $_) for qw(/in /in/off /in/more /if /if?a=1 /404 /302 /403 /own /origin /a.html);
 
 my $max = $weir->get('/11/a.html');
 is($max->field('Expires'),       'Thu, 31 Dec 2037 23:55:55 GMT', 'max: a date of its own');

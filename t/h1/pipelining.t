@@ -7,6 +7,7 @@ my $weir   = Weir->new(
     files  => { 'html/file' => 'x' x 3000, 'html/big' => 'b' x 200_000 },
     server => <<CONF,
 location /n/ { return 200 \$uri; }
+location /444 { return 444; }
 location /proxied/ { proxy_pass $origin->{url}/; }
 CONF
 );
@@ -47,6 +48,14 @@ subtest 'a slow one holds those behind it, not those before' => sub {
     $origin->release('/slow');
     is($client->answer->body, 'slow', 'the second');
     is($client->answer->body, '/n/2', 'the third');
+};
+
+subtest 'an end without an answer takes none along' => sub {
+    my $client = $weir->client;
+    $client->write(request('/n/1') . request('/n/2') . request('/444') . request('/n/3'));
+    is($client->answer->body, '/n/1', 'the first');
+    is($client->answer->body, '/n/2', 'the second');
+    is($client->read_all,     '',     'no other');
 };
 
 subtest 'byte by byte' => sub {

@@ -71,6 +71,10 @@ subtest 'unwanted' => sub {
     $client->write('x' x 100_000);
     $client->send_request('GET', '/none');
     is($client->answer->body, 'none', 'is read away, and the connection goes on');
+    $client->write("POST /none HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe");
+    is($client->answer->body, 'none', 'a chunked one');
+    $client->write("llo\r\n0\r\n\r\nGET /none HTTP/1.1\r\nHost: a\r\n\r\nGET /none HTTP/1.1\r\nHost: a\r\n\r\n");
+    is($client->answer->body, 'none', 'what came behind its end is answered') for 1 .. 2;
 };
 
 done_testing;

@@ -110,7 +110,7 @@ ok($weir->wait_log(qr/access forbidden by rule, client: 203\.0\.113\.8,/), 'and 
 # Forwarded (RFC 7239), names, unix sockets, children, the server's rules before the location's.
 my $origin = Origin->new('*' => { echo => 1 });
 my $other  = Weir->new(
-    http   => 'real_ip_header Forwarded; real_ip_recursive on;',
+    http   => 'real_ip_header Forwarded; real_ip_recursive on; geo $where { default far; 203.0.113.0/24 near; }',
     server => <<"CONF",
         listen 127.0.0.1:%port0%;
         listen unix:%dir%/socket;
@@ -121,6 +121,7 @@ my $other  = Weir->new(
         location /second  { real_ip_header X-Real-IP; proxy_pass $origin->{url}; proxy_set_header X-Who \$remote_addr; }
         location /asked   { auth_request /judge; proxy_pass $origin->{url}; proxy_set_header Forwarded \$proxy_add_forwarded;
                             proxy_set_header X-Elem \$proxy_forwarded_elem; }
+        location /geo     { return 200 \$where; }
         location /binary  { return 200 "\$binary_remote_addr"; }
         location /judge   { proxy_pass $origin->{url}; proxy_set_header X-Judge \$remote_addr; proxy_set_header Content-Length ""; }
         location /mirrored { mirror /judge; return 404; proxy_pass $origin->{url}; }
@@ -185,6 +186,7 @@ is(Origin::field($asked, 'X-Elem'), 'for=203.0.113.7;host="Example.org:8080";pro
 is(Origin::field($asked, 'Forwarded'), 'for=203.0.113.7;proto=https, for=203.0.113.7;host="Example.org:8080";proto=http',
     '$proxy_add_forwarded');
 is($other->get('/binary', fields => ['Forwarded: for=203.0.113.7'])->body, pack('C4', 203, 0, 113, 7), '$binary_remote_addr');
+is($other->get('/geo', fields => ['Forwarded: for=203.0.113.7'])->body, 'near', 'geo');
 $origin->forget;
 $other->get('/asked', fields => ['Forwarded: for="[2001:db8::7]"']);
 is(Origin::field(($origin->wait_requests(2))[1], 'X-Elem'), 'for="[2001:db8::7]";host=localhost;proto=http', 'of IPv6');

@@ -69,7 +69,8 @@ static_send(struct request *r, struct str path, struct open_file *f)
     request_body_discard(r);
     res->status = 200;
     res->length = (int64_t)f->size;
-    res->content_type = http_type_of(c, r->uri.len > 0 ? r->uri : path);
+    if (res->content_type.len == 0) /* an origin's X-Accel-Redirect may have brought one */
+        res->content_type = http_type_of(c, r->uri.len > 0 ? r->uri : path);
     res->last_modified = f->mtime;
     res->accept_ranges = true;
     if (c->etag)

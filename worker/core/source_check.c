@@ -127,30 +127,28 @@ static enum pull
 checker_pull(struct source *s, struct batch *b)
 {
     struct checker *c = CONTAINER_OF(s, struct checker, s);
-    bool asked = false;
+    bool held = c->at < c->n;
 
     ASSERT(!c->stopped && !c->ended && !c->pulling);
     ASSERT(b->want > 0 && (b->kinds & PIECE_MEM) != 0 && b->n < BATCH_PIECES);
     c->pulling = true;
     free(c->given);
     c->given = NULL;
-    if (c->at == c->n && may_wait(c) && rand_below(CHECK_WAIT_ONE_IN) == 0) {
+    if (!held && may_wait(c) && rand_below(CHECK_WAIT_ONE_IN) == 0) {
         exchange_ready(s->x);
         c->pulling = false;
         return PULL_WAIT;
     }
-    if (c->at == c->n) {
+    if (!held)
         checker_fill(c, b);
-        asked = true;
-    }
     if (c->at < c->n)
         checker_give(c, b);
     c->pulling = false;
+    /* what was a WAIT some pulls ago may have been followed by a call already */
     if (c->at < c->n)
         return PULL_MORE;
     b->flush = b->flush || c->flush;
-    /* The source below may have called since it said WAIT, while we still had bytes of it. */
-    if (c->result == PULL_WAIT && !asked)
+    if (held && c->result == PULL_WAIT)
         return PULL_MORE;
     c->ended = c->result == PULL_END || c->result == PULL_FAILED;
     return c->result;

@@ -247,7 +247,7 @@ range_pull_forward(struct source *src, struct batch *b)
         if (s->after == PULL_FAILED)
             return PULL_FAILED;
         if (b->n > before)
-            return s->after == PULL_WAIT ? PULL_WAIT : PULL_MORE;
+            return PULL_MORE; /* no WAIT of an earlier pull: the call that follows it may have come */
         if (s->after == PULL_END)
             return PULL_FAILED; /* shorter than it was said to be */
         batch_init(&s->in, b->want, b->kinds & (PIECE_MEM | PIECE_FILE));

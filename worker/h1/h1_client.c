@@ -352,6 +352,16 @@ take_head(struct h1_client *h, size_t len, struct arena *arena, struct h1_respon
     return H1_RECV_HEAD;
 }
 
+/* A first line that cannot become one of HTTP: answered at once, not after the time for the rest. */
+static bool
+is_no_http(struct str bytes)
+{
+    static const char begin[] = "HTTP/1.";
+    size_t n = num_min(bytes.len, sizeof(begin) - 1);
+
+    return n > 0 && memcmp(bytes.ptr, begin, n) != 0;
+}
+
 enum h1_recv
 h1_client_recv_head(struct h1_client *h, struct arena *arena, struct h1_response_head *head,
                     struct fields *fields, const char **why)
@@ -361,6 +371,10 @@ h1_client_recv_head(struct h1_client *h, struct arena *arena, struct h1_response
         size_t len = had > 0 ? h1_head_end(buf_str(h->in), &h->scanned) : 0;
         enum h1_recv got;
 
+        if (had > 0 && is_no_http(buf_str(h->in))) {
+            *why = "no valid HTTP/1.x header";
+            return H1_RECV_BAD;
+        }
         if (len > h->head_max || (len == 0 && had >= h->head_max)) {
             *why = "too big header";
             return H1_RECV_BAD;
@@ -405,6 +419,19 @@ take_chunked(struct h1_client *h, struct str *bytes)
     }
 }
 
+static enum h1_recv
+ended(struct h1_client *h)
+{
+    h->ended = true;
+    return H1_RECV_END;
+}
+
+static enum h1_recv
+ended_if(struct h1_client *h, enum h1_recv r)
+{
+    return r == H1_RECV_END ? ended(h) : r;
+}
+
 enum h1_recv
 h1_client_take(struct h1_client *h, struct str *bytes)
 {
@@ -413,13 +440,13 @@ h1_client_take(struct h1_client *h, struct str *bytes)
     *bytes = STR_NONE;
     switch (h->framing) {
     case H1_NO_BODY:
-        return H1_RECV_END;
+        return ended(h);
     case H1_LENGTH:
         n = num_min(n, h->left);
         h->left -= n;
         break;
     case H1_CHUNKED:
-        return n > 0 ? take_chunked(h, bytes) : H1_RECV_NOTHING;
+        return n > 0 ? ended_if(h, take_chunked(h, bytes)) : H1_RECV_NOTHING;
     case H1_UNTIL_CLOSE:
         break;
     }
@@ -428,7 +455,7 @@ h1_client_take(struct h1_client *h, struct str *bytes)
         h->in->start += (uint32_t)n;
     }
     if (h->framing == H1_LENGTH && h->left == 0)
-        return H1_RECV_END;
+        return ended(h);
     return n > 0 ? H1_RECV_BYTES : H1_RECV_NOTHING;
 }
 
@@ -544,15 +571,15 @@ h1_client_recv_body(struct h1_client *h, struct iovec *room, int n, size_t *got)
     *got = 0;
     switch (h->framing) {
     case H1_NO_BODY:
-        return H1_RECV_END;
+        return ended(h);
     case H1_LENGTH:
-        return recv_length(h, room, n, got);
+        return ended_if(h, recv_length(h, room, n, got));
     case H1_CHUNKED:
-        return recv_chunked(h, room, n, got);
+        return ended_if(h, recv_chunked(h, room, n, got));
     case H1_UNTIL_CLOSE:
         break;
     }
-    return recv_until_close(h, room, n, got);
+    return ended_if(h, recv_until_close(h, room, n, got));
 }
 
 enum h1_recv
@@ -562,7 +589,7 @@ h1_client_splice(struct h1_client *h, int pipe_fd, size_t max, size_t *got)
 
     *got = 0;
     if (h->left == 0)
-        return H1_RECV_END;
+        return ended(h);
     if (!conn_may_have_bytes(h->conn))
         return H1_RECV_NOTHING;
     do
@@ -581,7 +608,7 @@ h1_client_splice(struct h1_client *h, int pipe_fd, size_t max, size_t *got)
     }
     *got = (size_t)n;
     h->left -= *got;
-    return h->left == 0 ? H1_RECV_END : H1_RECV_BYTES;
+    return h->left == 0 ? ended(h) : H1_RECV_BYTES;
 }
 
 /* ---- the end ---- */
@@ -595,29 +622,14 @@ h1_client_release_conn(struct h1_client *h)
     return true;
 }
 
-static bool
-response_is_read(const struct h1_client *h)
-{
-    switch (h->framing) {
-    case H1_NO_BODY:
-    case H1_CHUNKED: /* asked only after END */
-        return true;
-    case H1_LENGTH:
-        return h->left == 0;
-    case H1_UNTIL_CLOSE:
-        break;
-    }
-    return false;
-}
-
 bool
 h1_client_end(struct h1_client *h)
 {
-    h->extra |= response_is_read(h) && h1_client_buffered(h) > 0;
-    bool reusable = h->keepalive && !h->eof && !h->extra && response_is_read(h) &&
-                    nothing_pending(h) && h->conn->in == NULL &&
-                    !(h->conn->bits & (CONN_EOF | CONN_ERROR));
+    bool reusable;
 
+    h->extra |= h->ended && h1_client_buffered(h) > 0;
+    reusable = h->ended && h->keepalive && !h->eof && !h->extra && nothing_pending(h) &&
+               h->conn->in == NULL && !(h->conn->bits & (CONN_EOF | CONN_ERROR));
     buf_put(h->out);
     if (!h->in_is_kept)
         buf_put(h->in);

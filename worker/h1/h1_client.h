@@ -34,6 +34,7 @@ struct h1_client {
     bool head_request; /* the response has no body, whatever its head says */
     bool keepalive;    /* what the response's head says */
     bool eof;          /* the origin has ended its half */
+    bool ended;        /* the response was read to its end */
     bool extra;        /* it sent more than the response */
 };
 

@@ -70,16 +70,17 @@ struct h1 {
     bool nodelay; /* TCP_NODELAY is set */
     bool
         wrote; /* since the last read: a further small write would wait for the peer's acknowledgement */
-    bool guarded;        /* keepalive_min_timeout runs: not to be closed for its place */
-    uint64_t since_ms;   /* HEAD: first byte; REST and LINGER: when they began */
-    struct buf *in;      /* bytes of the next head */
-    size_t scanned;      /* of `in` by h1_head_end */
-    struct buf *out;     /* to be sent */
-    struct request *r;   /* RUNNING */
-    struct h1_run *run;  /* RUNNING */
-    struct h1_body body; /* RUNNING and REST */
-    struct task next;    /* look at the next head, from the ready list */
-    struct task send;    /* a response held back for the one behind it, from the flush list */
+    bool guarded;                 /* keepalive_min_timeout runs: not to be closed for its place */
+    const struct http_conf *conf; /* of the last request's location: IDLE, REST, LINGER */
+    uint64_t since_ms;            /* HEAD: first byte; REST and LINGER: when they began */
+    struct buf *in;               /* bytes of the next head */
+    size_t scanned;               /* of `in` by h1_head_end */
+    struct buf *out;              /* to be sent */
+    struct request *r;            /* RUNNING */
+    struct h1_run *run;           /* RUNNING */
+    struct h1_body body;          /* RUNNING and REST */
+    struct task next;             /* look at the next head, from the ready list */
+    struct task send; /* a response held back for the one behind it, from the flush list */
     struct h1 *next_free;
 };
 

@@ -7,13 +7,13 @@
  * goes out from where it lies, by one call for memory and one for each file or pipe, before the source is pulled again.
  * A response that is followed by a complete pipelined request waits in the buffer for the next one.
  */
+#include "worker/h1/h1_conn.h"
+
+#include "common/base/num.h"
 #include "common/sys/clock.h"
 #include "common/sys/socket.h"
 #include "worker/core/cycle.h"
-#include "worker/h1/h1_conn.h"
 #include "worker/http/request_body.h"
-
-#include "common/base/num.h"
 
 enum {
     OUT_SIZE = 16 * 1024,
@@ -269,7 +269,7 @@ gather(const struct h1 *h, struct iovec iov[IOV_MAX_USED], uint64_t max, bool *m
         }
         iov_add(iov, &n, p->mem + at, p->len - at, &max);
     }
-    iov_add(iov, &n, &"\r\n"[2 - run->chunk_end_left], run->chunk_end_left, &max);
+    iov_add(iov, &n, &"\r\n"[2 - run->chunk_end_left], run -> chunk_end_left, &max);
     return n;
 }
 

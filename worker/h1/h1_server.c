@@ -6,17 +6,17 @@
  * request's body, or is copied to the buffer of the next head. The next head is looked at from the ready list when the
  * exchange has ended, never from within. A connection between requests has no buffer and one pending timer.
  */
-#include "common/module.h"
-#include "common/shm/counters.h"
-#include "common/sys/clock.h"
-#include "worker/core/cycle.h"
 #include "worker/h1/h1_conn.h"
-#include "worker/http/codec.h"
-#include "worker/http/request_body.h"
 
 #include <stdlib.h>
 
 #include "common/base/num.h"
+#include "common/module.h"
+#include "common/shm/counters.h"
+#include "common/sys/clock.h"
+#include "worker/core/cycle.h"
+#include "worker/http/codec.h"
+#include "worker/http/request_body.h"
 
 enum {
     HEAD_FIRST = 4096, /* bytes of the first buffer for a head */
@@ -110,7 +110,6 @@ h1_close(struct h1 *h, bool reset)
     loop_defer_free(h1_give_back, h);
 }
 
-/* The body of a connection: no request yet, or the next one is awaited. */
 static void
 h1_idle(struct h1 *h)
 {
@@ -457,6 +456,7 @@ static void
 h1_wait_for_next(struct h1 *h, const struct http_conf *conf)
 {
     h1_idle(h);
+    h->conf = conf;
     if (conf->keepalive_min_timeout_ms > 0 &&
         conf->keepalive_min_timeout_ms < conf->keepalive_timeout_ms) {
         h->guarded = true;
@@ -467,6 +467,18 @@ h1_wait_for_next(struct h1 *h, const struct http_conf *conf)
     }
     if (h1_may_have_bytes(h))
         task_ready(&h->next);
+}
+
+/* A request is over, its body too. */
+static void
+h1_go_on(struct h1 *h, const struct http_conf *conf)
+{
+    if (h->in == NULL) {
+        h1_wait_for_next(h, conf);
+        return;
+    }
+    h1_enter(h, H1_IDLE);
+    task_ready(&h->next);
 }
 
 /* Bytes of the next head have been read with the one before. */
@@ -522,12 +534,13 @@ h1_look_at_next(struct task *t)
 /* ---- after the response ---- */
 
 static void
-h1_linger(struct h1 *h)
+h1_linger(struct h1 *h, const struct http_conf *conf)
 {
-    const struct http_conf *conf = h1_conn_conf(h);
-
     h->c->ops->shutdown(h->c);
     h1_enter(h, H1_LINGER);
+    h->conf = conf;
+    buf_put(h->in);
+    h->in = NULL;
     h->since_ms = clock_ms;
     h->body = (struct h1_body){ .framing = H1_UNTIL_CLOSE };
     timer_set(&h->c->timer, conf->lingering_timeout_ms);
@@ -538,19 +551,15 @@ h1_linger(struct h1 *h)
 static void
 h1_read_rest(struct h1 *h)
 {
-    const struct http_conf *conf = h1_conn_conf(h);
-
-    if (!h1_body_skip(h) || h->body.bad || clock_ms - h->since_ms > conf->lingering_time_ms) {
+    if (!h1_body_skip(h) || h->body.bad || clock_ms - h->since_ms > h->conf->lingering_time_ms) {
         h1_close(h, false);
         return;
     }
     if (h->body.done && h->state == H1_REST) {
-        h1_wait_for_next(h, conf);
-        if (h->in != NULL || h1_may_have_bytes(h))
-            task_ready(&h->next);
+        h1_go_on(h, h->conf);
         return;
     }
-    timer_set(&h->c->timer, conf->lingering_timeout_ms);
+    timer_set(&h->c->timer, h->conf->lingering_timeout_ms);
     if (h->c->bits & CONN_READABLE)
         task_ready(&h->next);
 }
@@ -592,23 +601,19 @@ h1_after_response(struct h1 *h, const struct http_conf *conf, bool keepalive)
     if (!keepalive || h->body.bad || !h1_save_rest(h)) {
         (void)h1_output_flush(h);
         if (wants_lingering(h, conf, unread))
-            h1_linger(h);
+            h1_linger(h, conf);
         else
             h1_close(h, false);
         return;
     }
     if (!h->body.done) {
         h1_enter(h, H1_REST);
+        h->conf = conf;
         h->since_ms = clock_ms;
         timer_set(&h->c->timer, conf->lingering_timeout_ms);
         return;
     }
-    if (h->in != NULL) {
-        h1_enter(h, H1_IDLE);
-        task_ready(&h->next);
-        return;
-    }
-    h1_wait_for_next(h, conf);
+    h1_go_on(h, conf);
 }
 
 /* ---- the sink and the codec ---- */
@@ -708,7 +713,8 @@ h1_abort(struct exchange *x, enum abort why)
     if (x->given)
         return;
     h->run->closing = true;
-    if (why == ABORT_TRUNCATED)
+    /* without a head of its own in there it is the responses before that wait */
+    if (why == ABORT_TRUNCATED || !h->run->head_done)
         (void)h1_output_flush(h);
     h->run->reset = why == ABORT_TRUNCATED ? h->run->ending == H1_END_CLOSE
                                            : HTTP_CONF(h->r)->reset_timedout_connection;
@@ -919,14 +925,13 @@ h1_on_time(struct timer *t)
 {
     struct conn *c = CONTAINER_OF(t, struct conn, timer);
     struct h1 *h = c->owner;
-    const struct http_conf *conf = h1_conn_conf(h);
 
     switch (h->state) {
     case H1_IDLE:
         if (h->guarded) {
             h->guarded = false;
             conn_set_idle(c, true);
-            timer_set(&c->timer, conf->keepalive_timeout_ms - conf->keepalive_min_timeout_ms);
+            timer_set(&c->timer, h->conf->keepalive_timeout_ms - h->conf->keepalive_min_timeout_ms);
             return;
         }
         h1_close(h, false);

@@ -9,7 +9,7 @@
 
 #include "common/base/text.h"
 
-enum { NAME_MAX_LEN = 24, SLOTS = 256, FIRST_ROOM = 16, FIELDS_MAX = 65000 };
+enum { NAME_MAX_LEN = 24, SLOTS = 256, FIRST_ROOM = 6, FIELDS_MAX = 65000 };
 
 /* A known name: lower case, and the bytes in which case may differ. Zeros behind both. */
 struct known_name {
@@ -103,15 +103,14 @@ fields_init(struct fields *f, struct arena *a)
 }
 
 static bool
-fields_grow(struct fields *f)
+fields_make_room(struct fields *f, uint32_t cap)
 {
-    uint32_t cap = f->cap == 0 ? FIRST_ROOM : (uint32_t)f->cap * 2;
     struct field *at;
 
-    if (f->n >= FIELDS_MAX)
-        return false;
     if (cap > FIELDS_MAX)
         cap = FIELDS_MAX;
+    if (f->n >= cap)
+        return false;
     at = arena_array(f->arena, cap, sizeof(*at));
     if (at == NULL)
         return false;
@@ -120,6 +119,12 @@ fields_grow(struct fields *f)
     f->at = at;
     f->cap = (uint16_t)cap;
     return true;
+}
+
+bool
+fields_reserve(struct fields *f, uint32_t n)
+{
+    return f->cap >= n || fields_make_room(f, n);
 }
 
 /* Puts a field at the end of its name's chain, whose first one knows the last: no walk, however many there are. */
@@ -143,7 +148,7 @@ fields_add(struct fields *f, enum field_id id, struct str name, struct str value
 {
     struct field *one;
 
-    if (f->n == f->cap && !fields_grow(f)) {
+    if (f->n == f->cap && !fields_make_room(f, f->cap == 0 ? FIRST_ROOM : (uint32_t)f->cap * 2)) {
         f->failed = true;
         return NULL;
     }

@@ -39,8 +39,9 @@ struct fields {
 enum field_id field_id(struct str name);
 struct str field_name(enum field_id id);
 
-void fields_init(struct fields *f,
-                 struct arena *a); /* the first fields take 16 slots from the arena */
+void fields_init(struct fields *f, struct arena *a); /* takes no memory before the first field */
+/* Room for n fields at once, where about so many are to come. False: memory. */
+bool fields_reserve(struct fields *f, uint32_t n);
 /* NULL only when memory is out (then failed is set). `name` of a known id may be STR_NONE. Bytes are borrowed. */
 struct field *fields_add(struct fields *f, enum field_id id, struct str name, struct str value);
 /* First one of a known name, not removed; or NULL. */

@@ -118,7 +118,8 @@ phase_fn http_content(struct scope *s);
 /* The location that a scope lies in (of an `if` or limit_except: the enclosing one); NULL in server and http. */
 struct location *http_location_of(struct scope *s);
 struct server *http_server_of(struct scope *s);
-/* What holds before a Host is known: the default server of the address that the client connected to. */
+/* What holds before a Host is known: the server that the client named in its handshake, else the default one of the
+ * address that it connected to. */
 const struct server *http_default_server(struct conn *c);
 /* Chooses r->server by r->host (lower case, may be empty) and the client's address, and makes its scope r's. Called by
  * request_start when host is set. */

@@ -797,7 +797,7 @@ const struct variable http_core_variables[] = {
     { "is_request_port", get_is_request_port, 0, NULL, NULL },
     { "uri", get_uri, VOLATILE, NULL, NULL },
     { "document_uri", get_uri, VOLATILE, NULL, NULL },
-    { "args", get_args, VOLATILE | SET, set_args, NULL },
+    { "args", get_args, VOLATILE | SET | VAR_CHANGEABLE, set_args, NULL },
     { "query_string", get_args, VOLATILE, NULL, NULL },
     { "is_args", get_is_args, VOLATILE, NULL, NULL },
     { "content_length", get_content_length, 0, NULL, NULL },
@@ -815,7 +815,7 @@ const struct variable http_core_variables[] = {
     { "status", get_status, VOLATILE, NULL, NULL },
     { "bytes_sent", get_bytes_sent, VOLATILE, NULL, NULL },
     { "body_bytes_sent", get_body_bytes_sent, VOLATILE, NULL, NULL },
-    { "limit_rate", get_limit_rate, VOLATILE | SET, set_limit_rate, NULL },
+    { "limit_rate", get_limit_rate, VOLATILE | SET | VAR_CHANGEABLE, set_limit_rate, NULL },
 
     /* the connection */
     { "remote_addr", get_remote_addr, 0, NULL, NULL },

@@ -123,8 +123,9 @@ open_component(int dir, const char *name, int flags, enum symlinks mode)
             return refuse_fd(fd, ELOOP);
         return fd;
     }
-    if (mode == SYMLINKS_NEVER) {
-        errno = ELOOP;
+    if (mode ==
+        SYMLINKS_NEVER) { /* a link in place of a directory is none, as in nginx: 404, not 403 */
+        errno = flags & O_DIRECTORY ? ENOTDIR : ELOOP;
         return -1;
     }
     fd = openat(dir, name, flags);
@@ -166,7 +167,7 @@ open_checked(struct str path, const struct open_file_options *o, int flags)
             continue;
         if (!str_to_c(name, text, sizeof(text)))
             return refuse_fd(dir, ENAMETOOLONG);
-        next = open_component(dir, text, last ? flags | O_CLOEXEC : O_PATH | O_CLOEXEC,
+        next = open_component(dir, text, (last ? flags : O_PATH | O_DIRECTORY) | O_CLOEXEC,
                               (enum symlinks)o->symlinks);
         refuse_fd(dir, errno);
         dir = next;
@@ -453,4 +454,15 @@ open_file_get(struct str path, const struct open_file_options *o, bool stat_only
         file_keep_body(f);
     cache_expire(c);
     return f;
+}
+
+void
+open_file_cache_clear(struct open_file_cache *c)
+{
+    if (!c->ready)
+        return;
+    while (!list_empty(&c->lru))
+        entry_drop(c, LIST_ENTRY(c->lru.next, struct entry, node));
+    hash_free(&c->hash);
+    c->ready = false;
 }

@@ -10,7 +10,11 @@
 #include "worker/http/error_page.h"
 #include "worker/http/http_conf.h"
 #include "worker/http/request_body.h"
+#include "worker/http/server.h"
 #include "worker/http/target.h"
+#include "worker/tls/tls.h"
+
+enum { REQUEST_FIELDS = 16 }; /* what a browser sends */
 
 uint16_t requests_total, requests_reading, requests_writing;
 void (*request_describe_upstream)(const struct request *r, struct text *t);
@@ -103,12 +107,13 @@ request_new(struct conn *c, const struct codec *codec, void *sink_data)
     exchange_init(&r->x, &http_exchange_kind, NULL, false, mem, c, &codec->sink, sink_data);
     r->x.log_ctx.id = c->id;
     r->codec = codec;
-    r->scheme = S("http");
+    r->scheme = conn_is_tls(c) ? S("https") : S("http");
     r->content_length = -1;
     r->uri_changes = REQUEST_URI_CHANGES;
     r->started_ms = clock_ms;
     r->started_wall_ms = clock_wall_ms;
     fields_init(&r->fields, &mem->arena);
+    (void)fields_reserve(&r->fields, REQUEST_FIELDS); /* without memory the first field fails */
     response_init(&r->res, &mem->arena);
     r->server = http_default_server(c);
     r->x.scope = r->server->scope;
@@ -223,6 +228,30 @@ check_path(struct request *r, const struct target *t)
     return fine;
 }
 
+/* Plain text where TLS is spoken; clients whose certificate the server does not take. */
+static struct verdict
+check_tls(struct request *r)
+{
+    const char *why = "";
+
+    if (!conn_is_tls(r->x.conn)) {
+        if (listen_address(r->x.conn)->ssl)
+            return (struct verdict){ 497, "client sent plain HTTP request to HTTPS port" };
+        return fine;
+    }
+    switch (tls_check(r->x.conn, r->server->scope, request_arena(r), &why)) {
+    case TLS_FINE:
+        break;
+    case TLS_MISDIRECTED:
+        return (struct verdict){ 421, why };
+    case TLS_CERT_BAD:
+        return (struct verdict){ 495, why };
+    case TLS_CERT_MISSING:
+        return (struct verdict){ 496, why };
+    }
+    return fine;
+}
+
 static struct verdict
 request_check(struct request *r)
 {
@@ -237,6 +266,8 @@ request_check(struct request *r)
     v = check_method(r, &t);
     if (v.status == 0)
         v = check_path(r, &t);
+    if (v.status == 0)
+        v = check_tls(r);
     return v;
 }
 

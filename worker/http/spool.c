@@ -84,6 +84,7 @@ struct cursor {
     uint64_t at;
     struct chunk *pinned[BATCH_PIECES];
     uint8_t n_pinned;
+    bool holds_file; /* a piece of the file was handed out, and is in use until the next pull */
     struct buf *buf; /* file bytes for a consumer that takes memory only */
 };
 
@@ -182,6 +183,19 @@ needed_from(const struct spool *s)
     return at;
 }
 
+/* When all of the file has been sent, not merely handed out, the next run starts at its offset 0. */
+static void
+file_reclaim(struct spool *s, uint64_t needed)
+{
+    if (s->file_to == s->file_from || needed < s->file_to)
+        return;
+    LIST_FOREACH (it, &s->cursors) {
+        if (LIST_ENTRY(it, struct cursor, node)->holds_file)
+            return;
+    }
+    s->file_from = s->file_to;
+}
+
 /* What all cursors have passed is not needed any more. */
 static void
 drop_consumed(struct spool *s)
@@ -191,15 +205,8 @@ drop_consumed(struct spool *s)
 
     while ((k = chunk_first(s)) != NULL && chunk_end(k) <= needed)
         chunk_unlink(s, k);
+    file_reclaim(s, needed);
     s->gone = num_max(s->gone, needed);
-}
-
-/* All of the file has been sent, not merely handed out: the next run starts at its offset 0. */
-static void
-file_reclaim(struct spool *s)
-{
-    if (s->mode == SPOOL_CONSUME && s->file_to > s->file_from && needed_from(s) >= s->file_to)
-        s->file_from = s->file_to;
 }
 
 static void
@@ -273,7 +280,7 @@ file_prepare(struct spool *s, uint64_t from)
         return false;
     if (s->fd < 0)
         return false;
-    ASSERT(s->file_from == s->file_to || s->file_to == from);
+    ASSERT(s->file_from == s->file_to || s->file_to == from); /* without a gap */
     if (s->file_from == s->file_to)
         s->file_from = s->file_to = from;
     return true;
@@ -625,6 +632,7 @@ pull_from_file(struct cursor *c, struct batch *b)
     if (b->kinds & PIECE_FILE) {
         batch_file(b, s->fd, at, left);
         c->at += left;
+        c->holds_file = true;
         return true;
     }
     to = file_bytes_to(c, b, left, &max);
@@ -698,7 +706,7 @@ cursor_pull(struct source *src, struct batch *b)
     struct spool *s = c->spool;
 
     cursor_unpin(c);
-    file_reclaim(s);
+    c->holds_file = false;
     if (c->at >= s->file_from && c->at < s->file_to) {
         if (!pull_from_file(c, b))
             return PULL_FAILED;
@@ -734,9 +742,8 @@ cursor_stop(struct source *src, enum stop why UNUSED)
 
     cursor_unpin(c);
     list_del(&c->node);
-    if (s->mode == SPOOL_CONSUME && list_empty(&s->cursors)) {
-        s->reader_gone = true;
-        file_reclaim(s);
+    if (s->mode == SPOOL_CONSUME) {
+        s->reader_gone = list_empty(&s->cursors);
         drop_consumed(s);
         if (s->refused)
             task_ready(&s->task);

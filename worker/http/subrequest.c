@@ -99,7 +99,8 @@ subrequest_new(struct request *parent, const struct subrequest_options *o)
     struct subrequest_options *kept;
 
     if (px->depth >= DEPTH_MAX) {
-        xlog(px, LOG_LEVEL_ERROR, 0, "subrequests cycle while processing \"%.*s\"", STR(o->uri));
+        xlog(px, LOG_LEVEL_ERROR, 0, "subrequests cycle while processing \"%.*s\"",
+             LOG_STR(o->uri));
         return NULL;
     }
     c = ARENA_NEW(&px->mem->arena, struct request);
@@ -113,7 +114,7 @@ subrequest_new(struct request *parent, const struct subrequest_options *o)
         c->uri = parent->uri;
         c->args = parent->args;
     } else if (!set_target(c, o)) {
-        xlog(px, LOG_LEVEL_ERROR, 0, "unsafe URI \"%.*s\" of a subrequest", STR(o->uri));
+        xlog(px, LOG_LEVEL_ERROR, 0, "unsafe URI \"%.*s\" of a subrequest", LOG_STR(o->uri));
         return NULL;
     }
     if (o->detached)

@@ -188,6 +188,7 @@ conn_reset(struct conn *c)
     if (c->closed)
         return;
     (void)setsockopt(c->watch.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    c->bits |= CONN_ERROR; /* no layer says a proper farewell */
     conn_close(c);
 }
 

@@ -241,15 +241,15 @@ retry_or_give_up(struct origin *o)
     }
     log_fault(o);
     attempt_end(o);
-    if (o->attempt->status == 0)
-        o->attempt->status = (uint16_t)status_of(failure);
+    o->status = status_of(failure);
+    o->attempt->status = (uint16_t)o->status;
     upstream_report(&o->try, failure);
     if (may_try_next(o, failure)) {
         start_over(o, ORIGIN_PICK);
         return;
     }
     conn_drop(o);
-    give_up(o, status_of(failure));
+    give_up(o, o->status);
 }
 
 void
@@ -512,6 +512,7 @@ wants_next(struct origin *o)
         return false;
     attempt_end(o);
     upstream_report(&o->try, failure);
+    o->status = o->res.status;
     start_over(o, ORIGIN_PICK);
     response_init(&o->res, request_arena(o->r));
     return true;
@@ -530,10 +531,8 @@ on_head(struct origin *o)
     h->fields = &o->res.fields;
     h->trailers = &o->res.trailers;
     why = o->driver->head(o, &o->res);
-    if (why != NULL) {
-        o->attempt->status = 0;
+    if (why != NULL)
         return failed(o, UPSTREAM_INVALID_HEADER, 0, why);
-    }
     o->recv = RECV_BODY;
     o->r->x.doing = doing(o);
     if (o->res.status != 101 && !origin_take_first(o))

@@ -109,7 +109,7 @@ struct origin {
     /* The attempt. */
     enum origin_state state;
     enum origin_verdict verdict;
-    int status; /* VERDICT_STATUS: what to answer */
+    int status; /* VERDICT_STATUS, or when no peer is left: what to answer */
     struct upstream_try try;
     struct upstream_attempt *attempt; /* the current one, in the exchange's history */
     uint64_t attempt_ms;              /* clock_ms when it began */

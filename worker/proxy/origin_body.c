@@ -317,6 +317,8 @@ out_pull(struct source *s, struct batch *b)
     if (o->splicing && spool_is_empty(o->spool))
         return pull_pipe(o, b);
     result = source_pull(s->below, b);
+    if (o->splicing && result == PULL_WAIT && b->n > 0)
+        return PULL_MORE; /* the pipe comes next: no event may be left that would say so */
     /* What the socket still holds gives no event: it is read when the consumer had its bytes. */
     if (o->recv == RECV_BODY && (o->conn->bits & CONN_READABLE))
         task_ready(&o->pump);

@@ -267,6 +267,8 @@ proxy_recv_head(struct origin *o, struct response *res)
     enum h1_recv got = h1_client_recv_head(&p->h1, request_arena(o->r), &head, &res->fields, &why);
 
     o->got_any |= h1_client_buffered(&p->h1) > 0 || got == H1_RECV_HEAD;
+    if (got == H1_RECV_CLOSED || got == H1_RECV_BAD)
+        o->attempt->bytes_received += h1_client_buffered(&p->h1);
     switch (got) {
     case H1_RECV_HEAD:
         break;
