@@ -3,8 +3,10 @@
 # listen ... proxy_protocol: headers of both versions tell whom a balancer speaks for; bad ones close the connection.
 
 use lib 't/lib';
-use Weir;
+use Certs;
 use Nginx;
+use TlsClient;
+use Weir;
 
 my $format = join ' ', map { "\$proxy_protocol_$_" } qw(addr port server_addr server_port);
 my @text = (
@@ -106,5 +108,22 @@ my $tlvs = tlv(1, 'h2') . tlv(2, 'example.org') . tlv(5, 'id') . $ssl . tlv(0x30
 is($named->raw(v2(0x21, 0x11, "$four$tlvs") . "GET / HTTP/1.1\r\n$rest") =~ s/.*\r\n\r\n//sr,
     'h2|example.org|id|ns|id|TLSv1.3|client|AES|client|0||vpce-1', 'TLVs');
 is($named->raw("${v1}GET / HTTP/1.1\r\n$rest") =~ s/.*\r\n\r\n//sr, '|' x 11, 'version 1 has none');
+
+# TLS begins behind the header.
+my $certs = Certs->new;
+$certs->make('a', names => ['a.example']);
+my $dir = $certs->dir;
+my $tls = Weir->new(
+    server => "listen 127.0.0.1:%port0% ssl proxy_protocol; ssl_certificate $dir/a.crt; ssl_certificate_key $dir/a.key; "
+      . 'location / { return 200 "$scheme $proxy_protocol_addr"; }'
+);
+for my $header ($v1, v2(0x21, 0x11, $four)) {
+    my $c = Client->new($tls->port);
+    $c->write($header);
+    ok(TlsClient::start($c), 'TLS after a header');
+    $c->send_request('GET', '/');
+    is($c->answer->body, 'https 192.0.2.1', 'with its address');
+}
+ok(!TlsClient->new($tls->port), 'none without a header');
 
 done_testing;
