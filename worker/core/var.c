@@ -422,6 +422,16 @@ var_get_named(struct exchange *x, struct str name)
 }
 
 void
+var_forget_named(struct exchange *x, struct str name)
+{
+    bool stream = x->scope != NULL && scope_up(x->scope, SCOPE_STREAM) != NULL;
+    uint32_t index;
+
+    if (x->mem->vars != NULL && var_find(worker_config->vars, name, stream, &index))
+        x->mem->vars->stamp[index] = 0;
+}
+
+void
 var_new_round(struct exchange *x)
 {
     struct var_cache *c = x->mem->vars;
