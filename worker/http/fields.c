@@ -105,18 +105,26 @@ fields_init(struct fields *f, struct arena *a)
 static bool
 fields_make_room(struct fields *f, uint32_t cap)
 {
+    const size_t first_size = FIELD_COUNT * sizeof(*f->first);
     struct field *at;
+    uint16_t *first;
 
     if (cap > FIELDS_MAX)
         cap = FIELDS_MAX;
     if (f->n >= cap)
         return false;
-    at = arena_array(f->arena, cap, sizeof(*at));
+    at = arena_alloc(f->arena, cap * sizeof(*at) + first_size);
     if (at == NULL)
         return false;
-    if (f->n > 0)
+    first = (uint16_t *)(void *)(at + cap);
+    if (f->n > 0) {
         memcpy(at, f->at, f->n * sizeof(*at));
+        memcpy(first, f->first, first_size);
+    } else {
+        memset(first, 0, first_size);
+    }
     f->at = at;
+    f->first = first;
     f->cap = (uint16_t)cap;
     return true;
 }
@@ -231,7 +239,8 @@ fields_remove(struct fields *f, enum field_id id)
 {
     for (struct field *one = fields_get(f, id); one != NULL; one = fields_more(f, one))
         one->removed = true;
-    f->first[id] = 0;
+    if (f->first != NULL)
+        f->first[id] = 0;
 }
 
 void
