@@ -67,7 +67,7 @@ struct xmem {
     struct var_cache *vars; /* var.c; shared by the tree */
     struct xmem *next_free;
 };
-/* From the worker's free list, refs 1, with its first arena chunk (4 kB, not zeroed). NULL: memory. */
+/* From the worker's free list, refs 1, with its first arena chunk (7 kB, not zeroed). NULL: memory. */
 struct xmem *xmem_get(void);
 struct xmem *xmem_ref(struct xmem *m);
 /* The last one runs the arena's cleanups and gives it back. */
@@ -139,6 +139,8 @@ exchange_off_ready(struct ready_hook *h)
 void exchange_set_sink(struct exchange *x, const struct sink_ops *sink, void *data);
 /* The module's state of this exchange: zeroed `size` bytes, made at the first call; NULL: memory (or size 0: none). */
 void *exchange_state(struct exchange *x, const struct module *m, size_t size);
+/* The same, zeroed in its first `front` bytes only. */
+void *exchange_state_front(struct exchange *x, const struct module *m, size_t size, size_t front);
 /* An internal redirect clears the states of all modules but those that asked to keep it. */
 void exchange_clear_states(struct exchange *x);
 void exchange_keep_state(struct exchange *x, const struct module *m);

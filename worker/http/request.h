@@ -76,9 +76,6 @@ struct request {
     struct response res;
     struct request_body_data *body; /* of the root */
 
-    struct regex_match captures; /* of the last successful match; offsets into: */
-    struct str capture_subject;
-
     uint64_t started_ms; /* clock_ms at the first byte of the head */
     uint64_t started_wall_ms;
     uint64_t bytes_sent; /* to the client, head included */
@@ -87,6 +84,10 @@ struct request {
     uint64_t limit_rate_after;
     bool limit_rate_set;
     bool ignore_client_abort; /* a content handler goes on though the client is gone */
+
+    struct str capture_subject;
+    struct regex_match
+        captures; /* of the last successful match of it; last, so that `at` need not be zeroed */
 };
 
 static inline struct request *

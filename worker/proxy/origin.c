@@ -14,7 +14,8 @@
 #include "worker/http/request_body.h"
 
 enum {
-    INFORMS_MAX = 64, /* 1xx responses of one attempt; more is no origin's honest work */
+    RESPONSE_FIELDS = 12, /* what most responses have */
+    INFORMS_MAX = 64,     /* 1xx responses of one attempt; more is no origin's honest work */
 };
 
 enum step { STEP_GO, STEP_WAIT, STEP_FAILED };
@@ -751,6 +752,7 @@ origin_begin(struct origin *o, struct request *r, struct upstream_group *g,
     upstream_begin(&o->try, g, &r->x);
     o->try.pool_key = conf;
     response_init(&o->res, request_arena(r));
+    (void)fields_reserve(&o->res.fields, RESPONSE_FIELDS);
     if (h == NULL) {
         give_up(o, 500);
         return;
