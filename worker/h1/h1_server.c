@@ -611,6 +611,9 @@ h1_after_response(struct h1 *h, const struct http_conf *conf, bool keepalive)
         h->conf = conf;
         h->since_ms = clock_ms;
         timer_set(&h->c->timer, conf->lingering_timeout_ms);
+        /* what is left in the socket gives no event of its own */
+        if (h1_may_have_bytes(h))
+            task_ready(&h->next);
         return;
     }
     h1_go_on(h, conf);
