@@ -845,7 +845,7 @@ h1_run_event(struct h1 *h)
 static void
 h1_send_late(struct h1 *h)
 {
-    if (h->out == NULL || !(h->c->bits & CONN_WRITABLE))
+    if (h->out == NULL || !(h->c->bits & CONN_WRITABLE) || h1_output_has_pieces(h))
         return;
     if (h1_output_flush(h) == H1_OUT_FAILED && h->state != H1_RUNNING)
         h1_close(h, false);
