@@ -209,12 +209,13 @@ failure_of(uint16_t status)
     return UPSTREAM_OK;
 }
 
-/* The request starts over in this state. */
+/* The request starts over in this state: nothing of a response that was given up stays. */
 static void
 start_over(struct origin *o, enum origin_state state)
 {
     conn_drop(o);
     drop_body(o, STOP_REPLACED);
+    response_init(&o->res, request_arena(o->r));
     o->send = SEND_HEAD;
     o->send_failed = false;
     o->recv = RECV_HEAD;
@@ -534,7 +535,6 @@ wants_next(struct origin *o)
     upstream_report(&o->try, failure);
     o->status = o->res.status;
     start_over(o, ORIGIN_PICK);
-    response_init(&o->res, request_arena(o->r));
     return true;
 }
 
