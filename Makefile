@@ -94,11 +94,18 @@ $(BUILD)/t/fuzz/%: t/fuzz/%.c t/fuzz/driver/main.c $(BUILD)/libweir.a
 	$(SAY) TEST $<
 	$(Q)$(COMPILE) $(LDFLAGS) -DFUZZ_CORPUS='"t/fuzz/corpus/$*"' -o $@ $(filter-out %.h %.mk,$^) $(LDFLAGS_USER) $(LIBS)
 
+# Programs that tests run beside the daemon, without its sanitizers.
+HELPERS := $(patsubst %.c,$(BUILD)/%,$(wildcard t/lib/*.c))
+$(BUILD)/t/lib/%: t/lib/%.c
+	@mkdir -p $(@D)
+	$(SAY) TEST $<
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror -o $@ $<
+
 # T names files and directories; compiled tests go by the names of their sources.
 T_UNIT = $(filter $(foreach t,$(patsubst t,t/,$(T:%/=%)),$(BUILD)/$(t:.c=)%),$(UNIT) $(FUZZ))
 T_E2E  = $(filter $(foreach t,$(patsubst t,t/,$(T:%/=%)),$(t)%),$(sort $(wildcard t/*/*.t)))
 
-do-test: $(T_UNIT) $(if $(T_E2E),$(BUILD)/weirctl)
+do-test: $(T_UNIT) $(if $(T_E2E),$(BUILD)/weirctl $(HELPERS))
 	@WEIR=$(CURDIR)/$(BUILD)/weir WEIR_SANITIZE=$(SANITIZE) VALGRIND=$(VALGRIND) t/lib/prove $(PROVE) $(T_UNIT) $(T_E2E)
 
 do-lint: $(BUILD)/weirctl

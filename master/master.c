@@ -24,7 +24,7 @@
 #include "master/zones.h"
 
 static const char *const state_names[MASTER_STATES] = {
-    [STATE_START] = "starting", [STATE_RUN] = "running",   [STATE_CHECK] = "checking",
+    [STATE_START] = "starting",      [STATE_RUN] = "running",  [STATE_CHECK] = "checking",
     [STATE_HANDOFF] = "taking over", [STATE_HOLD] = "holding", [STATE_STOP] = "stopping",
 };
 
@@ -141,8 +141,8 @@ refused(struct master *m)
 
     if (k != NULL) {
         report_log(&k->report);
-        log_error(0, k->for_reload ? "the reload has failed: nothing has changed" :
-                                     "the test of the configuration has failed");
+        log_error(0, k->for_reload ? "the reload has failed: nothing has changed"
+                                   : "the test of the configuration has failed");
         answer_report(m, CLIENT_RELOAD, "error config", &k->report);
         answer_report(m, CLIENT_TEST, "error config", &k->report);
     } else {
@@ -303,6 +303,7 @@ hold(struct master *m)
             drain_stop_child(c, false);
     }
     bind_revert(&m->sockets);
+    zones_revert(m->config);
     control_revert(m);
     start_last_good(m);
     report_log(&m->verdict);
@@ -359,6 +360,9 @@ stop_harder(struct master *m)
 static void
 finish(struct master *m)
 {
+    if (m->finished)
+        return;
+    m->finished = true;
     control_answer(m, CLIENT_STOP, "ok", S("ended"));
     control_close(m, false);
     if (m->pid_path.len > 0)

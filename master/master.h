@@ -76,8 +76,9 @@ struct seat {
     struct master *m;
     const struct process_def *process; /* NULL: a worker */
     uint32_t kind, index, count;
-    struct child *child; /* NULL: empty */
-    struct timer again;  /* the pause before the next try */
+    struct child *child;  /* NULL: empty */
+    struct child *tender; /* the worker that accepts for it until it is filled; NULL: none */
+    struct timer again;   /* the pause before the next try */
     unsigned quick_deaths;
     bool ended; /* a helper that has done its work */
 };
@@ -112,13 +113,15 @@ struct master {
     uint64_t serving;       /* the generation that serves; 0: none yet */
     struct vec generations; /* of struct generation */
     struct vec sockets;     /* of struct held */
-    struct vec zones; /* of struct adopted_zone: descriptors from before, kept until a new generation serves */
+    struct vec
+        zones; /* of struct adopted_zone: descriptors from before, kept until a new generation serves */
 
     struct slot_table *slots;
     int slots_fd, slots_ro_fd;
-    int state_fd;                    /* sealed hand-over text of the newest generation */
-    uint32_t reap_asked[SLOTS_MAX];  /* by dead slot: 1 + slot of the worker that was asked, 0: nobody */
-    uint64_t reap_of[SLOTS_MAX];     /* incarnation of that worker */
+    int state_fd; /* sealed hand-over text of the newest generation */
+    uint32_t
+        reap_asked[SLOTS_MAX]; /* by dead slot: 1 + slot of the worker that was asked, 0: nobody */
+    uint64_t reap_of[SLOTS_MAX]; /* incarnation of that worker */
 
     struct list children; /* of struct child */
     struct seat *seats;
@@ -128,13 +131,14 @@ struct master {
 
     struct check *check; /* NULL: none runs */
     bool reload_wanted, test_wanted, stop_wanted, quit_wanted;
-    bool graceful; /* STOP: by QUIT */
+    bool graceful;         /* STOP: by QUIT */
+    bool finished;         /* STOP: nothing is left to do */
     struct report verdict; /* of this attempt to start or take over */
 
     struct control *control;
     struct str pid_path, ctl_path; /* in use now; len 0: none */
     int start_lock;                /* X.lock while we start; -1 else */
-    int done_fd;     /* tells the process that started us in the background how it went; -1: nobody */
+    int done_fd; /* tells the process that started us in the background how it went; -1: nobody */
     bool background; /* `daemon on` */
     int exit_status;
 };

@@ -22,8 +22,14 @@ struct option {
     const char *help;
 };
 
-#define FLAG(l, f, help)           { l, OPTION_FLAG, offsetof(struct options, f), NULL, help }
-#define VALUE(l, f, missing, help) { l, OPTION_VALUE, offsetof(struct options, f), missing, help }
+#define FLAG(l, f, help)                                        \
+    {                                                           \
+        l, OPTION_FLAG, offsetof(struct options, f), NULL, help \
+    }
+#define VALUE(l, f, missing, help)                                  \
+    {                                                               \
+        l, OPTION_VALUE, offsetof(struct options, f), missing, help \
+    }
 
 static const struct option options[] = {
     FLAG('?', help, NULL),
@@ -33,8 +39,7 @@ static const struct option options[] = {
     FLAG('t', test, "test configuration and exit"),
     FLAG('T', dump, "test configuration, dump it and exit"),
     FLAG('q', quiet, "suppress non-error messages during configuration testing"),
-    VALUE('s', signal, "parameter",
-          "send signal to a master process: stop, quit, reopen, reload"),
+    VALUE('s', signal, "parameter", "send signal to a master process: stop, quit, reopen, reload"),
     VALUE('p', prefix, "directory name", "set prefix path (default: " WEIR_PREFIX "/)"),
     VALUE('e', error_log, "file name", "set error log file (default: " WEIR_ERROR_LOG_PATH ")"),
     VALUE('c', conf, "file name", "set configuration file (default: " WEIR_CONF_PATH ")"),
@@ -187,8 +192,8 @@ options_conf(const struct options *o, struct arena *a, struct conf_options *to)
     memset(to, 0, sizeof(*to));
     here = getcwd(cwd, sizeof(cwd)) != NULL ? arena_fmt(a, "%s/", cwd) : S("/");
     to->prefix = absolute(a, here, str_c(o->prefix != NULL ? o->prefix : WEIR_PREFIX), true);
-    to->conf_path = o->conf != NULL ? absolute(a, to->prefix, str_c(o->conf), false) :
-                                      options_built_in(a, to->prefix, WEIR_CONF_PATH);
+    to->conf_path = o->conf != NULL ? absolute(a, to->prefix, str_c(o->conf), false)
+                                    : options_built_in(a, to->prefix, WEIR_CONF_PATH);
     to->globals = str_c(o->globals);
     to->error_log = str_c(o->error_log);
     return to->prefix.ptr != NULL && to->conf_path.ptr != NULL;

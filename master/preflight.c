@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -240,9 +241,9 @@ ask_held(const struct config *c, struct arena *a, struct vec *held)
     bool ok;
 
     if (sock < 0)
-        return errno == EACCES || errno == EPERM || pidfile_read(c->core.pid_path.ptr, &err) != 0 ?
-                   BIND_TEST_MILD :
-                   BIND_TEST;
+        return errno == EACCES || errno == EPERM || pidfile_read(c->core.pid_path.ptr, &err) != 0
+                   ? BIND_TEST_MILD
+                   : BIND_TEST;
     ok = send(sock, CTL_VERSION " held", sizeof(CTL_VERSION " held") - 1, MSG_NOSIGNAL) >= 0 &&
          read_held(sock, a, held);
     fd_close(&sock);

@@ -10,8 +10,12 @@
 #include "master/kept.h"
 #include "master/report.h"
 
-/* In the child: the descriptor limit of the first start, which the master raised for itself. */
-void privilege_lower_nofile(const struct kept *k);
+/*
+ * In the child, while it still has the rights of the master: descriptor limit (that of the first start, which the
+ * master raised for itself, or the configured one), core size, priority, CPUs, directory. False when the child cannot
+ * serve (logged); what else fails is logged and left as it is, as in nginx.
+ */
+bool privilege_limits(const struct config *c, const struct kept *k, uint32_t index, bool worker);
 /* In the child: replaces the environment by what `env` lines and TZ say. */
 void privilege_environment(const struct config *c, const struct kept *k);
 /* Makes the temporary directories of the configuration, owned by the workers' user. False with a report. */

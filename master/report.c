@@ -12,8 +12,8 @@
 #include "common/log/log.h"
 #include "common/sys/fd.h"
 
-static const char *const level_names[] = { "stderr", "emerg", "alert",  "crit", "error",
-                                           "warn",   "notice", "info",   "debug" };
+static const char *const level_names[] = { "stderr", "emerg",  "alert", "crit", "error",
+                                           "warn",   "notice", "info",  "debug" };
 
 void
 report_init(struct report *r, struct arena *a)

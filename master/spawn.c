@@ -22,6 +22,8 @@
 #include "master/start.h"
 #include "master/supervise.h"
 
+enum { EXIT_FATAL = 2 /* nginx's exit status of a process that cannot serve */ };
+
 int (*spawn_entry)(struct inherit *in);
 
 /* ---- kinds of processes ----------------------------------------------------------------------------------------- */
@@ -33,7 +35,8 @@ helper_at(uint32_t kind)
     uint32_t n = 0;
 
     for (unsigned i = 0; i < module_count; i++) {
-        for (const struct process_def *p = modules[i]->processes; p != NULL && p->name != NULL; p++) {
+        for (const struct process_def *p = modules[i]->processes; p != NULL && p->name != NULL;
+             p++) {
             if (++n == kind)
                 return p;
         }
@@ -76,9 +79,8 @@ spawn_seats(struct master *m)
         uint32_t wanted = p->wanted(m->config);
 
         for (uint32_t i = 0; i < wanted; i++)
-            m->seats[n++] = (struct seat){
-                .m = m, .process = p, .kind = kind, .index = i, .count = wanted
-            };
+            m->seats[n++] =
+                (struct seat){ .m = m, .process = p, .kind = kind, .index = i, .count = wanted };
     }
     m->n_seats = n;
     return true;
@@ -121,6 +123,21 @@ map_slots(struct master *m)
     return t;
 }
 
+/*
+ * Only who stands in the table can be adopted when the master dies: it may die between fork and its entry there. False:
+ * it has.
+ */
+static bool
+wait_registered(const struct inherit *in)
+{
+    while (__atomic_load_n(&in->slots->row[in->slot].pid, __ATOMIC_ACQUIRE) != getpid()) {
+        if (getppid() != in->master_pid)
+            return false;
+        usleep(20);
+    }
+    return true;
+}
+
 static int
 run_child(struct master *m, const struct seat *seat, uint32_t slot, uint64_t incarnation,
           int channel_fd, pid_t master_pid)
@@ -150,7 +167,7 @@ run_child(struct master *m, const struct seat *seat, uint32_t slot, uint64_t inc
     timer_reset_after_fork();
     if (!loop_reset_after_fork(&err)) {
         log_alert(0, "%s", err.text);
-        return 1;
+        return EXIT_FATAL;
     }
     signals_forget();
     master_forget_private(m);
@@ -160,10 +177,13 @@ run_child(struct master *m, const struct seat *seat, uint32_t slot, uint64_t inc
     in.slots = map_slots(m);
     if (in.slots == NULL || !fill_listeners(m, &in)) {
         log_alert(0, "out of memory");
-        return 1;
+        return EXIT_FATAL;
     }
-    privilege_lower_nofile(m->kept);
+    if (!wait_registered(&in))
+        return 1;
     privilege_environment(m->config, m->kept);
+    if (!privilege_limits(m->config, m->kept, seat->index, seat->process == NULL))
+        return EXIT_FATAL;
     return spawn_entry(&in);
 }
 

@@ -29,7 +29,7 @@
 enum {
     ORPHAN_CLIENTS_MAX = 16,
     ORPHAN_CLIENT_MS = 5000, /* a client that says nothing */
-    SEND_MS = 2000,          /* for the whole answer to `adopt`; the worker stands still meanwhile */
+    SEND_MS = 2000, /* for the whole answer to `adopt`; the worker stands still meanwhile */
     NEWEST_CHECK_MS = 1000,
     CONNECT_S = 2, /* a listener whose queue is full */
 };
@@ -194,7 +194,8 @@ answer_adopt(struct orphan_client *c)
     parts_flush(&p);
     text_free(&p.text);
     if (p.failed) {
-        log_error(errno, "a new master asked for this worker's descriptors and could not be sent them");
+        log_error(errno,
+                  "a new master asked for this worker's descriptors and could not be sent them");
         return;
     }
     answer(c, str_n(last, (size_t)snprintf(last, sizeof(last), "ok %llu",
@@ -312,8 +313,14 @@ static void
 listener_on_event(struct watch *w, unsigned bits UNUSED)
 {
     struct orphan_client *c;
-    int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd;
 
+    if (!is_newest(orphan.in)) { /* others know more, and are woken as well */
+        loop_del(w);
+        timer_set(&orphan.check, NEWEST_CHECK_MS);
+        return;
+    }
+    fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return;
     c = orphan.clients < ORPHAN_CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;

@@ -3,35 +3,42 @@ use lib 't/lib';
 use Weir;
 use Load;
 
-my $origin = Origin->new(
-    '/upload' => { body => 'ok' },
-    '/tunnel' => { upgrade => 'websocket' },
-    '/bad'    => { status => 500 },
+my $origin = LoadOrigin->new(bytes => 200_000);
+my $weir   = Weir->new(
+    files  => $origin->files(200_000),
+    server => $origin->locations . 'location = /bad { return 500 bad; } location = /wrong { return 200 smell; }'
 );
-my $weir = Weir->new(
-    files  => { 'html/big' => 'b' x 200_000 },
-    server => <<CONF,
-location = /small { return 200 small; }
-location /upload { proxy_pass $origin->{url}; proxy_http_version 1.1; }
-location /bad { proxy_pass $origin->{url}; proxy_http_version 1.1; }
-location /tunnel {
-    proxy_pass $origin->{url};
-    proxy_http_version 1.1;
-    proxy_set_header Upgrade \$http_upgrade;
-    proxy_set_header Connection upgrade;
-}
-CONF
+my @all = (
+    bytes   => 200_000,
+    pause   => 0.001,
+    targets => { small => '/small,/file,/proxied' }
 );
 
-my $load = Load->new($weir, keepalive => 2, fresh => 1, download => 1, upload => 1, tunnel => 1, bytes => 200_000,
-    pause => 0.001);
-wait_for(sub { my @lines = split /\n/, $weir->access_log; @lines > 100 }, 'a hundred requests');
+my $load = Load->new($weir, keepalive => 2, fresh => 1, pipeline => 1, download => 1, upload => 1, tunnel => 1, rude => 1,
+    @all);
+$load->wait_requests(200);
 my $result = $load->stop;
-is($result->{failed}, 0, 'nothing fails') or diag(@{ $result->{problems} });
-cmp_ok($result->{by_kind}{$_}, '>', 0, "$_ worked") for qw(keepalive fresh download upload tunnel);
+is($result->{failed}, 0, 'nothing fails') or diag(join "\n", @{ $result->{problems} });
+cmp_ok($result->{by_kind}{$_}, '>', 0, "$_ worked") for qw(keepalive fresh pipeline download upload tunnel);
 
-$load = Load->new($weir, keepalive => 1, targets => { small => '/bad' });
-wait_for(sub { $weir->access_log =~ m{/bad} }, 'a request that fails');
+for (
+    [ 'another status',  qr/status 500/,      keepalive => '/bad' ],
+    [ 'another body',    qr/status 200.*smell/, pipeline => '/wrong' ],
+    [ 'a short body',    qr/200000 bytes/,    download  => '/big' ],
+  )
+{
+    my ($what, $text, $kind, $path) = @$_;
+    $load = Load->new($weir, @all, $kind => 1, bytes => 199_999, targets => { small => $path, big => $path });
+    wait_for(sub { $load->count->{failed} }, 'a request that fails');
+    $result = $load->stop;
+    cmp_ok($result->{failed}, '>', 0, "$what is a failure");
+    like($result->{problems}[0], $text, 'and named');
+}
+
+# The server closes what is idle, and then no longer listens.
+$load = Load->new($weir, keepalive => 2, @all);
+$load->wait_requests(20);
+$weir->stop('QUIT');
+wait_for(sub { $load->count->{failed} > 10 }, 'connections that are refused');
 $result = $load->stop;
-cmp_ok($result->{failed}, '>', 0, 'failures are counted');
-like($result->{problems}[0], qr/status 500/, 'and named');
+like("@{ $result->{problems} }", qr/connect: Connection refused/, 'a refused connection is a failure');

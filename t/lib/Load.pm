@@ -1,201 +1,162 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Load.pm - clients of several kinds that use a server all the time and count what goes wrong.
+# Load.pm - clients of several kinds that use a server all the time and count what goes wrong (load.c does the work).
 #
-#     my $load = Load->new($weir, keepalive => 4, fresh => 2, download => 1, upload => 1, tunnel => 1);
+#     my $load = Load->new($weir, keepalive => 4, fresh => 2, pipeline => 1, download => 1, upload => 1, tunnel => 1);
+#     $load->wait_requests(1000);
 #     ... reload, kill workers ...
-#     my $result = $load->stop;       # { requests => n, failed => n, problems => [text ..], by_kind => { kind => n } }
+#     my $result = $load->stop;
 #
-# Each client is a process. No request is ever repeated: a kept connection that closes under a request is a failure.
-# Between requests a client waits a moment (pause: seconds on average), so that connections are idle when something happens to them.
-# Clients are of the class that the option `client` names (Client), whose `new` gets `with` as further options.
-# Targets (others by targets => { small => '/x' .. }): /small answers "small"; /big so many bytes as the option `bytes` says;
-# /upload answers the length of the body, or anything with 200; /tunnel upgrades to an echo.
+# The result: { requests => n, failed => n, problems => [text ..], by_kind => { kind => n }, ids => n,
+# failures => [{ kind, port (the client's), at (time), text }] }.
+#
+# No request is ever repeated: a kept connection that closes under a request, or while it is idle without having been
+# announced, is a failure. Requests are numbered from 1 to `ids`: ?id=N. Clients of the kind `rude` leave in the middle
+# of everything and are not counted, except for connections that they do not get.
+# Options: pause (seconds between two steps of a client, on average), patience (seconds), bytes (of /big), port (number
+# of the server's), targets => { small => '/a,/b', big => ..., upload => ..., tunnel => ... }. /small answers "small";
+# /big so many bytes of the alphabet; /upload "LENGTH SUM" as LoadOrigin does; /tunnel upgrades to an echo.
+#
+#     my $origin = LoadOrigin->new(bytes => 1_000_000);   # all of that, behind the server: $origin->address, ->url
 
 package Load;
 use v5.36;
-use POSIX ();
-use Socket;
-use Storable qw(freeze thaw);
-use Time::HiRes qw(time);
+use Cwd qw(abs_path);
+use File::Basename qw(dirname);
+use IPC::Open2;
 
 use Client;
 
-my %kinds = (
-    keepalive => \&keepalive, fresh => \&fresh, download => \&download, upload => \&upload, tunnel => \&tunnel);
+our $bytes = 1_000_000;
+my @kinds = qw(keepalive fresh pipeline download upload tunnel rude);
 
-sub new ($class, $server, %option) {
-    my $self = bless { clients => [] }, $class;
-    my %target = (
-        to    => $server->port($option{port} // 0),
-        bytes => $option{bytes} // 1_000_000,
-        pause => $option{pause} // 0.004,
-        class => $option{client} // 'Client', with => $option{with} // {},
-        small => '/small', big => '/big', upload => '/upload', tunnel => '/tunnel', %{ $option{targets} // {} },
-    );
-    for my $kind (sort keys %kinds) {
-        for my $number (1 .. $option{$kind} // 0) {
-            push @{ $self->{clients} }, client($kind, $number, \%target);
-        }
+# A program of this directory, built beside the daemon.
+sub program ($name) {
+    my $build = dirname($ENV{WEIR} // 'build/weir');
+    my $path  = "$build/t/lib/$name";
+    if (!$ENV{MAKELEVEL}) {    # else make has seen to it
+        system(qw(make -s), "BUILD=$build", $path);
     }
-    return $self;
+    -x $path or die "$path is missing: make $path\n";
+    return abs_path($path);
 }
 
-sub client ($kind, $number, $target) {
-    socketpair(my $ours, my $theirs, AF_UNIX, SOCK_STREAM, 0) or die "socketpair: $!";
-    my $pid = fork // die "fork: $!";
-    if ($pid == 0) {
-        close $ours;
-        $SIG{INT} = $SIG{TERM} = 'DEFAULT';
-        srand $number;
-        $theirs->blocking(0);
-        my $self = bless {
-            %$target, kind => $kind, control => $theirs, requests => 0, failed => 0, problems => [],
-        }, 'Load::Client';
-        eval { $kinds{$kind}->($self); 1 } or $self->problem("died: $@");
-        $theirs->blocking(1);
-        print {$theirs} freeze({ map { $_ => $self->{$_} } qw(kind requests failed problems) });
-        close $theirs;
-        POSIX::_exit(0);
-    }
-    close $theirs;
-    return { pid => $pid, control => $ours };
+sub spawn ($name, @words) {
+    local $SIG{PIPE} = 'IGNORE';
+    my $pid = open2(my $from, my $to, program($name), @words);
+    $to->autoflush(1);
+    return { pid => $pid, from => $from, to => $to, owner => $$ };
+}
+
+sub new ($class, $server, %option) {
+    my @words = ($server->port($option{port} // 0));
+    push @words, map { "$_=" . ($option{$_} // 0) } @kinds;
+    push @words, 'bytes=' . ($option{bytes} // $bytes);
+    push @words, 'pause=' . int(1e6 * ($option{pause} // 0.004));
+    push @words, 'patience=' . int(1000 * ($option{patience} // $Client::patience));
+    push @words, map { "$_=$option{targets}{$_}" } sort keys %{ $option{targets} // {} };
+    return bless spawn('load', @words), $class;
+}
+
+# Requests and failures so far.
+sub count ($self) {
+    print { $self->{to} } "count\n";
+    my ($requests, $failed) = (readline($self->{from}) // '') =~ /^count (\d+) (\d+)$/ or die "the load has died\n";
+    return { requests => $requests, failed => $failed };
+}
+
+# Waits until so many more requests have been answered.
+sub wait_requests ($self, $more) {
+    my $until = $self->count->{requests} + $more;
+    Weir::wait_for(sub { $self->count->{requests} >= $until }, "$more requests of the load");
 }
 
 # Ends all clients after the request that each is at.
 sub stop ($self) {
-    my %result = (requests => 0, failed => 0, problems => [], by_kind => {});
-    shutdown($_->{control}, 1) for @{ $self->{clients} };
-    for my $client (@{ $self->{clients} }) {
-        local $/;
-        my $text = readline($client->{control}) // '';
-        waitpid $client->{pid}, 0;
-        my $report = length $text ? thaw($text) : { kind => '?', requests => 0, failed => 1, problems => ['no report'] };
-        $result{$_} += $report->{$_} for qw(requests failed);
-        $result{by_kind}{ $report->{kind} } += $report->{requests};
-        push @{ $result{problems} }, map { "$report->{kind}: $_" } @{ $report->{problems} };
+    my %result = (requests => 0, failed => 0, problems => [], failures => [], by_kind => {}, ids => 0);
+    my $ended;
+    print { $self->{to} } "stop\n";    # to close it would not do: other children of the test may hold it
+    while (defined(my $line = readline $self->{from})) {
+        chomp $line;
+        my ($what, @words) = split / /, $line, $line =~ /^problem/ ? 5 : -1;
+        if ($what eq 'problem') {
+            my %failure;
+            @failure{qw(kind port at text)} = @words;
+            push @{ $result{failures} }, \%failure;
+            push @{ $result{problems} }, "$failure{kind} (port $failure{port}, $failure{at}): $failure{text}";
+        }
+        elsif ($what eq 'kind') {
+            $result{by_kind}{ $words[0] } = $words[1];
+            $result{requests} += $words[1];
+            $result{failed}   += $words[2];
+        }
+        elsif ($what eq 'ids') {
+            $result{ids} = $words[0];
+            $ended = 1;
+        }
     }
-    $self->{clients} = [];
+    waitpid delete $self->{pid}, 0;
+    if (!$ended) {
+        $result{failed}++;
+        push @{ $result{problems} }, 'the load ended without a report';
+    }
     return \%result;
 }
 
 sub DESTROY ($self) {
-    for my $client (@{ $self->{clients} }) {
-        kill 'KILL', $client->{pid};
-        waitpid $client->{pid}, 0;
-    }
+    return if $self->{owner} != $$ || !$self->{pid};
+    local ($?, $!);
+    kill 'KILL', $self->{pid};
+    waitpid delete $self->{pid}, 0;
 }
 
-# ---- what the kinds do, until they are told to stop
-
-sub keepalive ($self) {
-    my $client;
-    until ($self->is_over) {
-        $client //= $self->connect or next;
-        my $answer = $self->ask($client, 'GET', $self->{small});
-        $self->count($answer && $answer->status == 200 && $answer->body eq 'small', $answer, $client);
-        if (!$answer || lc($answer->field('Connection') // '') eq 'close') {
-            undef $client;
-        }
-        $self->rest;
-    }
-}
-
-sub fresh ($self) {
-    until ($self->is_over) {
-        my $client = $self->connect or next;
-        my $answer = $self->ask($client, 'GET', $self->{small}, close => 1);
-        $self->count($answer && $answer->status == 200 && $answer->body eq 'small', $answer, $client);
-        $self->rest;
-    }
-}
-
-# Reads in small steps, so that one download lasts through several reloads.
-sub download ($self) {
-    until ($self->is_over) {
-        my $client = $self->connect(rcvbuf => 16384) or next;
-        $client->send_request('GET', $self->{big}, close => 1);
-        my $answer = $client->answer(head => 1);
-        my $length = 0;
-        while ($answer) {
-            my $bytes = $client->read_bytes(32768);
-            $length += length $bytes;
-            last if $client->{eof} && !length $bytes;
-            $self->rest unless $self->is_over;
-        }
-        $self->count($answer && $answer->status == 200 && $length == $self->{bytes},
-            $answer, $client, "$length bytes of $self->{bytes}");
-    }
-}
-
-sub upload ($self) {
-    my $piece = 'u' x 4096;
-    until ($self->is_over) {
-        my $client = $self->connect or next;
-        my $count  = 50;
-        my $sent   = $client->write("POST $self->{upload} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-              . 'Content-Length: ' . $count * length($piece) . "\r\n\r\n");
-        for (1 .. $count) {
-            $sent &&= $client->write($piece);
-            $self->rest unless $self->is_over;
-        }
-        my $answer = $client->answer;
-        $self->count($sent && $answer && $answer->status == 200 && $answer->complete, $answer, $client);
-    }
-}
-
-# One tunnel holds through everything; its messages are the requests.
-sub tunnel ($self) {
-    until ($self->is_over) {
-        my $client = $self->connect or next;
-        my $answer = $self->ask($client, 'GET', $self->{tunnel},
-            fields => [ 'Connection: Upgrade', 'Upgrade: websocket' ]);
-        $self->count($answer && $answer->status == 101, $answer, $client) or next;
-        for (my $n = 0 ; $n < 2000 && !$self->is_over ; $n++) {
-            my $message = "message $n;";
-            my $echo    = $client->write($message) ? $client->read_bytes(length $message) : '';
-            $self->count($echo eq $message, undef, $client, "echo of message $n") or last;
-            $self->rest;
-        }
-        $client->close;
-    }
-}
-
-package Load::Client;
+package LoadOrigin;
 use v5.36;
 
-sub is_over ($self) {
-    my $n = sysread($self->{control}, my $byte, 1);
-    return defined $n && $n == 0;
+use Port;
+
+our @ISA = 'Load';
+
+# bytes: of /big; drop_after: answers, after which a connection is closed without a word.
+sub new ($class, %option) {
+    my $port = $option{port} // Port::claim();
+    my $self = Load::spawn('load_origin', $port, $option{bytes} // $Load::bytes, $option{drop_after} // 0);
+    @$self{qw(port address url)} = ($port, "127.0.0.1:$port", "http://127.0.0.1:$port");
+    (readline($self->{from}) // '') eq "ready\n" or die "the origin did not start\n";
+    return bless $self, $class;
 }
 
-sub rest ($self) { select(undef, undef, undef, rand(2 * $self->{pause})) }
+sub stop ($self) { $self->DESTROY }
 
-sub problem ($self, $text) {
-    $self->{failed}++;
-    push @{ $self->{problems} }, sprintf('%s (%.3f)', $text, Time::HiRes::time()) if @{ $self->{problems} } < 5;
+sub port ($self)    { $self->{port} }
+sub address ($self) { $self->{address} }
+sub url ($self)     { $self->{url} }
+
+# Locations for all kinds of clients: "small" by return, from a file and from the origin, the rest from the origin.
+# `files` are what `new` of Weir needs for it.
+sub locations ($self, %option) {
+    my $url = $option{url} // $self->url;
+    return <<CONF;
+location = /small { return 200 small; }
+location = /proxied { proxy_pass $url/small; proxy_http_version 1.1; proxy_set_header Connection ""; }
+location = /upload { proxy_pass $url; proxy_http_version 1.1; proxy_set_header Connection ""; }
+location = /stream { proxy_pass $url/upload; proxy_request_buffering off; proxy_http_version 1.1; }
+location = /relayed { proxy_pass $url/big; proxy_http_version 1.1; proxy_set_header Connection ""; }
+location = /tunnel {
+    proxy_pass $url;
+    proxy_http_version 1.1;
+    proxy_set_header Upgrade \$http_upgrade;
+    proxy_set_header Connection upgrade;
+}
+CONF
 }
 
-sub connect ($self, %option) {
-    my $client = $self->{class}->new($self->{to}, %option, %{ $self->{with} });
-    if (!$client) {
-        $self->{requests}++;
-        $self->problem("connect: $!");
-        $self->rest;
-    }
-    return $client;
-}
+my $alphabet = join '', 'a' .. 'z';
 
-sub ask ($self, $client, @request) {
-    $client->send_request(@request) or return undef;
-    return $client->answer;
-}
-
-sub count ($self, $ok, $answer, $client, $more = '') {
-    $self->{requests}++;
-    return 1 if $ok;
-    my $what = $answer ? 'status ' . $answer->status . ($answer->complete ? '' : ', cut') : 'no answer';
-    $self->problem(join ', ', grep { length } $what, $client->problem, $more, $client->{eof} ? 'closed' : '');
-    return 0;
+sub files ($class, $bytes = $Load::bytes) {
+    return {
+        'html/file' => 'small',
+        'html/big'  => substr($alphabet x ($bytes / 26 + 1), 0, $bytes),
+    };
 }
 
 1;

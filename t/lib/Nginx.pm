@@ -66,6 +66,8 @@ sub same ($weir, $nginx, $what, $method, $target, %option) {
             $client->answer;
         };
         push @texts, plain($server, $answer);
+        # The page that is not sent with HEAD is as long as the server's name makes it, too.
+        $texts[-1] =~ s{^Content-Length: \d+$}{Content-Length: PAGE}m if $method eq 'HEAD' && $texts[-1] =~ m{^\S+ [45]};
     }
     my $same = $texts[0] eq $texts[1];
     Test::More::ok($same, $what) or Test::More::diag("weir:\n$texts[0]\nnginx:\n$texts[1]");

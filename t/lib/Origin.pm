@@ -62,6 +62,7 @@ sub new ($class, @script) {
 
     my $pid = fork // die "fork: $!";
     if ($pid == 0) {
+        Weir::end_with_parent(POSIX::SIGKILL());
         close $self->{control};
         close $_->{control} for @origins;
         $SIG{INT} = 'IGNORE';

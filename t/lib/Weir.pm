@@ -50,13 +50,19 @@ sub import ($class, @) {
     *{"${caller}::skip_all"}     = \&skip_all;
 }
 
-# Orphans of a dead master come to us, not to init, so that they can be found and ended.
-sub become_subreaper () {
-    my %prctl = (x86_64 => 157, aarch64 => 167);
+sub prctl ($option, $value) {
+    my %number = (x86_64 => 157, aarch64 => 167);
     my ($machine) = $Config{archname} =~ /^(x86_64|aarch64)/ or return;
-    syscall($prctl{$machine}, 36, 1, 0, 0, 0);
+    syscall($number{$machine}, $option, $value, 0, 0, 0);
 }
-become_subreaper();
+
+# Orphans of a dead master come to us, not to init, so that they can be found and ended.
+prctl(36, 1);    # PR_SET_CHILD_SUBREAPER
+
+# In a child: a test that is killed leaves nothing running.
+sub end_with_parent ($signal) {
+    prctl(1, $signal);    # PR_SET_PDEATHSIG
+}
 
 # Asks until the answer is true and returns it; dies when that takes too long.
 sub wait_for ($question, $what, $seconds = $Client::patience) {
@@ -230,25 +236,27 @@ sub command ($self) {
 
 # Runs a program to its end: exit status (128 + signal when killed) and all that it wrote.
 sub run ($self, @command) {
-    my $out = "$self->{dir}/run.out";
-    my $pid = $self->_spawn($out, @command);
+    my $out    = "$self->{dir}/run.out";
+    my $before = -s $out // 0;             # of earlier runs
+    my $pid    = $self->_spawn($out, @command);
     my $status;
     my $deadline = time + 6 * $Client::patience;
     while (waitpid($pid, WNOHANG) == 0) {
         if (time > $deadline) {
             kill 'KILL', $pid;
             waitpid $pid, 0;
-            return (-1, $self->read_file($out) . "\n(did not end)");
+            return (-1, substr($self->read_file($out), $before) . "\n(did not end)");
         }
         select(undef, undef, undef, 0.005);
     }
     $status = $? & 127 ? 128 + ($? & 127) : $? >> 8;
-    return ($status, $self->read_file($out));
+    return ($status, substr($self->read_file($out), $before));
 }
 
 sub _spawn ($self, $out, @command) {
     my $pid = fork // die "fork: $!";
     return $pid if $pid;
+    end_with_parent(POSIX::SIGTERM());
     $SIG{INT} = $SIG{TERM} = $SIG{PIPE} = 'DEFAULT';
     open STDIN,  '<',  '/dev/null';
     open STDOUT, '>>', $out;
@@ -349,8 +357,9 @@ sub _wait_gone ($self, $master) {
         local $SIG{__DIE__};
         wait_for(
             sub {
-                $self->{exit} = $? if waitpid($master, WNOHANG) == $master;
-                return !(@left = $self->processes);
+                my $waited = $master ? waitpid($master, WNOHANG) : -1;
+                $self->{exit} = $? if $waited == $master;
+                return !(@left = $self->processes) && $waited != 0;
             },
             'the end of all processes'
         );

@@ -62,7 +62,8 @@ subtest 'keepalive pool' => sub {
     my ($before) = $origins[0]->connections;
     my $weir = Weir->new(http => sample('19'));
     is(answers(10, [ '127.0.0.1', 80 ], '/'), '10.0.1.101:3000=5 10.0.1.102:3000=5', 'taken in turns');
-    is($origins[0]->connections - $before, 1, 'over one connection each');
+    # A checker between the body's sources may let the answer end before the connection is back in the pool.
+    is($origins[0]->connections - $before, 1, 'over one connection each') unless $ENV{WEIR_SANITIZE};
     $weir->finish;
 };
 

@@ -5,8 +5,7 @@
 
 use lib 't/lib';
 use Certs;
-use Load;
-use TlsClient;
+use TlsLoad;
 use Weir;
 
 my $certs = Certs->new;
@@ -27,8 +26,7 @@ my %option = (
         proxy_set_header Upgrade \$http_upgrade; proxy_set_header Connection upgrade; }
 CONF
 my $weir = Weir->new(%option, workers => 2);
-my $load = Load->new($weir, keepalive => 3, fresh => 2, download => 1, upload => 1, tunnel => 1, bytes => 200_000,
-    client => 'TlsClient');
+my $load = TlsLoad->new($weir, keepalive => 3, fresh => 2, download => 1, upload => 1, tunnel => 1, bytes => 200_000);
 for my $round (1 .. $reloads) {
     $weir->rewrite_conf(workers => 1 + $round % 3);
     $weir->reload;

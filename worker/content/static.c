@@ -28,6 +28,11 @@ static_failed(struct request *r, struct str path, int error)
     case EMLINK:
         status = 403;
         break;
+    case EMFILE:
+    case ENFILE: /* for the time being */
+        level = LOG_LEVEL_CRIT;
+        status = 503;
+        break;
     default:
         level = LOG_LEVEL_CRIT;
         status = 500;
@@ -69,7 +74,8 @@ static_send(struct request *r, struct str path, struct open_file *f)
     request_body_discard(r);
     res->status = 200;
     res->length = (int64_t)f->size;
-    res->content_type = http_type_of(c, r->uri.len > 0 ? r->uri : path);
+    if (res->content_type.len == 0) /* an origin's X-Accel-Redirect may have brought one */
+        res->content_type = http_type_of(c, r->uri.len > 0 ? r->uri : path);
     res->last_modified = f->mtime;
     res->accept_ranges = true;
     if (c->etag)

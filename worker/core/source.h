@@ -2,8 +2,9 @@
 /*
  * source.h - how bodies are pulled. Knows no HTTP: connections name piece kinds, exchanges end sources.
  *
- * The contract has two rules that need thought and are the same everywhere: return what you have before you pull
- * your input again, and end a finished child only at the next pull.
+ * The contract has three rules that need thought and are the same everywhere: return what you have before you pull
+ * your input again; end a finished child only at the next pull; and pass a WAIT on only from the pull in which it came
+ * (what is held back is given with MORE: the call that follows a WAIT may have come meanwhile).
  */
 #ifndef WEIR_CORE_SOURCE_H
 #define WEIR_CORE_SOURCE_H

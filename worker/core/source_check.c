@@ -116,29 +116,40 @@ checker_give(struct checker *c, struct batch *b)
     }
 }
 
+/* exchange_ready wakes who pulls a response. A request body is pulled by others, who are called back by its codec. */
+static bool
+may_wait(const struct checker *c)
+{
+    return c->s.x != NULL && c->s.x->responding;
+}
+
 static enum pull
 checker_pull(struct source *s, struct batch *b)
 {
     struct checker *c = CONTAINER_OF(s, struct checker, s);
+    bool held = c->at < c->n;
 
     ASSERT(!c->stopped && !c->ended && !c->pulling);
     ASSERT(b->want > 0 && (b->kinds & PIECE_MEM) != 0 && b->n < BATCH_PIECES);
     c->pulling = true;
     free(c->given);
     c->given = NULL;
-    if (c->at == c->n && s->x != NULL && rand_below(CHECK_WAIT_ONE_IN) == 0) {
+    if (!held && may_wait(c) && rand_below(CHECK_WAIT_ONE_IN) == 0) {
         exchange_ready(s->x);
         c->pulling = false;
         return PULL_WAIT;
     }
-    if (c->at == c->n)
+    if (!held)
         checker_fill(c, b);
     if (c->at < c->n)
         checker_give(c, b);
     c->pulling = false;
+    /* what was a WAIT some pulls ago may have been followed by a call already */
     if (c->at < c->n)
         return PULL_MORE;
     b->flush = b->flush || c->flush;
+    if (held && c->result == PULL_WAIT)
+        return PULL_MORE;
     c->ended = c->result == PULL_END || c->result == PULL_FAILED;
     return c->result;
 }

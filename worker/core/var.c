@@ -172,11 +172,13 @@ var_index(struct conf_load *l, struct str name, struct conf_pos pos)
 }
 
 static bool
-var_may_define(const struct variable *row, var_get_fn get)
+var_may_define(const struct variable *row, var_get_fn get, uint32_t flags)
 {
     if (row == NULL || (row->flags & VAR_PREFIX) != 0)
         return true;
-    return (row->flags & VAR_CHANGEABLE) != 0 || (get == NULL && (row->flags & VAR_SETTABLE) != 0);
+    if ((row->flags & VAR_CHANGEABLE) != 0)
+        return true;
+    return (get == NULL || (flags & VAR_WEAK) != 0) && (row->flags & VAR_SETTABLE) != 0;
 }
 
 bool
@@ -190,9 +192,11 @@ var_define(struct conf_load *l, const struct conf_node *n, int arg, struct str n
     if (e == NULL)
         return false;
     row = var_row(e->name, e->stream);
-    if (!var_may_define(row, get) || (e->defined && e->get != NULL && get != NULL &&
-                                      e->get != get && (e->flags & VAR_CHANGEABLE) == 0))
+    if (!var_may_define(row, get, flags) || (e->defined && e->get != NULL && get != NULL &&
+                                             e->get != get && (e->flags & VAR_CHANGEABLE) == 0))
         return conf_fail(l, n, arg, "the duplicate \"%.*s\" variable", STR(name));
+    if ((flags & VAR_WEAK) != 0 && (e->defined || row != NULL))
+        return true;
     /* `set $args`, or a `set` of what a map defines: the getter stays, the stored value wins. */
     if (get == NULL && (e->defined || (row != NULL && (row->flags & VAR_PREFIX) == 0)))
         return true;
@@ -415,6 +419,16 @@ var_get_named(struct exchange *x, struct str name)
     *rest = arena_str(&x->mem->arena, str_from(key, strlen(row->name)));
     return rest->ptr != NULL ? var_call(x, key, row->get, rest)
                              : (struct var_value){ .text = S("") };
+}
+
+void
+var_forget_named(struct exchange *x, struct str name)
+{
+    bool stream = x->scope != NULL && scope_up(x->scope, SCOPE_STREAM) != NULL;
+    uint32_t index;
+
+    if (x->mem->vars != NULL && var_find(worker_config->vars, name, stream, &index))
+        x->mem->vars->stamp[index] = 0;
 }
 
 void

@@ -10,7 +10,8 @@
 #include "worker/http/filter.h"
 #include "worker/http/http_conf.h"
 
-/* RFC 9110, 13.1.1 and 13.1.4: what was stored meanwhile by somebody else is not to be overwritten. */
+/* RFC 9110, 13.1.1 and 13.1.4: If-Unmodified-Since counts only where there is no If-Match. (nginx differs: both count,
+ * here and in not_modified.) */
 static bool
 precondition_failed(const struct request *r, const struct response *res)
 {
@@ -60,7 +61,8 @@ not_modified_head(struct exchange *x, struct response *res)
 {
     struct request *r = request_of(x);
 
-    if (res->status != 200 || res->error_status != 0)
+    /* an origin has answered the client's conditions itself */
+    if (res->status != 200 || res->error_status != 0 || res->from_origin)
         return true;
     if (precondition_failed(r, res)) {
         res->refused = 412;

@@ -2,12 +2,13 @@
 /*
  * range.c - parts of a representation: 206 and 416 (RFC 9110, 14). Runs last: only what nobody changed has ranges.
  *
- * The wrapper drops or cuts what its source returns; pieces of files are cut without being read. A body is pulled once and
- * forward, so ranges that are out of order or overlap get the whole. (nginx differs: it sends them from files.)
+ * A body in memory or in a file is made to give each part in turn, in any order. Any other comes once and forward: the
+ * wrapper drops or cuts what its source returns, and ranges that are out of order or overlap get the whole.
  */
 #include "common/base/num.h"
 #include "common/base/rand.h"
 #include "common/module.h"
+#include "worker/http/body.h"
 #include "worker/http/date.h"
 #include "worker/http/filter.h"
 #include "worker/http/http_conf.h"
@@ -40,7 +41,7 @@ parse_one(struct str spec, uint64_t size, struct range *out, bool *satisfiable)
     if (first.len == 0) {
         if (!num_parse_u64(last, &b))
             return false;
-        *satisfiable = b > 0 && size > 0;
+        *satisfiable = b > 0;
         *out = (struct range){ .start = size - num_min(b, size), .end = size };
         return true;
     }
@@ -79,7 +80,7 @@ parse_ranges(struct str value, uint64_t size, uint32_t max, struct arena *a, str
     uint64_t sum = 0;
     struct str spec, rest;
 
-    if (!str_starts_nocase(value, S("bytes=")) || max == 0)
+    if (!str_starts_nocase(value, S("bytes=")) || value.len == 6 || max == 0 || size == 0)
         return RANGES_IGNORE;
     rest = str_from(value, 6);
     while (str_split(&rest, ',', &spec)) {
@@ -88,7 +89,7 @@ parse_ranges(struct str value, uint64_t size, uint32_t max, struct arena *a, str
 
         spec = str_trim(spec);
         if (spec.len == 0)
-            continue;
+            continue; /* RFC 9110, 5.6.1.2 (nginx differs: 416) */
         if (!parse_one(spec, size, &r, &satisfiable))
             return RANGES_UNSATISFIABLE; /* as nginx; RFC 9110, 14.2 leaves it open */
         if (!satisfiable)
@@ -98,10 +99,16 @@ parse_ranges(struct str value, uint64_t size, uint32_t max, struct arena *a, str
     }
     if (out->n == 0)
         return RANGES_UNSATISFIABLE;
-    for (uint32_t i = 1; i < out->n; i++)
-        if (out->at[i].start < out->at[i - 1].end)
-            return RANGES_IGNORE;
     return sum > size ? RANGES_IGNORE : RANGES_GOOD;
+}
+
+static bool
+ranges_ascend(const struct ranges *ranges)
+{
+    for (uint32_t i = 1; i < ranges->n; i++)
+        if (ranges->at[i].start < ranges->at[i - 1].end)
+            return false;
+    return true;
 }
 
 /* RFC 9110, 13.1.5: the ranges hold only if the client's copy is still the right one. */
@@ -125,13 +132,60 @@ struct range_source {
     struct ranges ranges;
     struct str tail;  /* behind the last part of several */
     uint32_t current; /* range that is being sent */
-    uint64_t at;      /* offset in the whole of in.piece[in_at] */
     bool head_out;    /* the current part's head was given */
-    bool tail_out;
+    bool seeks;       /* below has been set to the current range */
+    /* Only when below cannot be set: */
+    uint64_t at;     /* offset in the whole of in.piece[in_at] */
     struct batch in; /* what below returned; from in_at on not passed on yet */
     uint8_t in_at;
     enum pull after; /* what below said last */
 };
+
+/* Behind the last range. */
+static enum pull
+range_end(const struct range_source *s, struct batch *b)
+{
+    if (s->tail.len == 0)
+        return PULL_END;
+    if (b->n == BATCH_PIECES)
+        return PULL_MORE;
+    batch_mem(b, s->tail.ptr, s->tail.len);
+    return PULL_END;
+}
+
+/* The current range has been given: below is set to the next. */
+static void
+next_range(struct range_source *s)
+{
+    const struct range *r = &s->ranges.at[++s->current];
+
+    s->head_out = false;
+    if (s->current < s->ranges.n)
+        body_seek(s->source.below, r->start, r->end - r->start);
+}
+
+/* Below gives the current range and then END, which here is the end of a part. */
+static enum pull
+range_pull_parts(struct source *src, struct batch *b)
+{
+    struct range_source *s = CONTAINER_OF(src, struct range_source, source);
+    const struct range *r = &s->ranges.at[s->current];
+    enum pull after;
+
+    if (s->current == s->ranges.n)
+        return range_end(s, b);
+    if (!s->head_out && r->head.len > 0) {
+        s->head_out = true;
+        batch_mem(b, r->head.ptr, r->head.len);
+        if (b->n == BATCH_PIECES)
+            return PULL_MORE;
+    }
+    after = source_pull(src->below, b);
+    if (after != PULL_END)
+        return after;
+    next_range(s);
+    return s->current == s->ranges.n ? range_end(s, b) : PULL_MORE;
+}
 
 /* Cuts [skip, skip + len) out of a piece. */
 static struct piece
@@ -177,23 +231,12 @@ pass_piece(struct range_source *s, struct batch *b)
     return true;
 }
 
-static enum pull
-range_end(struct range_source *s, struct batch *b)
-{
-    if (s->tail.len > 0 && !s->tail_out) {
-        if (b->n == BATCH_PIECES)
-            return PULL_MORE;
-        batch_mem(b, s->tail.ptr, s->tail.len);
-        s->tail_out = true;
-    }
-    return PULL_END;
-}
-
 /* Returns what it has before it pulls below again. */
 static enum pull
-range_pull(struct source *src, struct batch *b)
+range_pull_forward(struct source *src, struct batch *b)
 {
     struct range_source *s = CONTAINER_OF(src, struct range_source, source);
+    uint8_t before = b->n;
 
     for (;;) {
         while (s->in_at < s->in.n && s->current < s->ranges.n)
@@ -201,9 +244,11 @@ range_pull(struct source *src, struct batch *b)
                 return PULL_MORE;
         if (s->current == s->ranges.n)
             return range_end(s, b);
-        if (b->n > 0)
-            return s->after == PULL_FAILED ? PULL_FAILED : PULL_MORE;
-        if (s->after == PULL_END || s->after == PULL_FAILED)
+        if (s->after == PULL_FAILED)
+            return PULL_FAILED;
+        if (b->n > before)
+            return PULL_MORE; /* no WAIT of an earlier pull: the call that follows it may have come */
+        if (s->after == PULL_END)
             return PULL_FAILED; /* shorter than it was said to be */
         batch_init(&s->in, b->want, b->kinds & (PIECE_MEM | PIECE_FILE));
         s->in_at = 0;
@@ -220,7 +265,8 @@ range_stop(struct source *src, enum stop why)
     source_stop(src->below, why);
 }
 
-static const struct source_ops range_ops = { range_pull, range_stop };
+static const struct source_ops range_parts_ops = { range_pull_parts, range_stop };
+static const struct source_ops range_forward_ops = { range_pull_forward, range_stop };
 
 /* ---- the head ---- */
 
@@ -297,10 +343,12 @@ send_ranges(struct request *r, struct response *res, struct range_source *s)
     }
     res->status = 206;
     res->reason = STR_NONE;
-    s->source = (struct source){ .ops = &range_ops, .x = &r->x };
+    if (res->body == NULL || (s->seeks && s->ranges.n == 1))
+        return true;
+    s->source =
+        (struct source){ .ops = s->seeks ? &range_parts_ops : &range_forward_ops, .x = &r->x };
     s->after = PULL_MORE;
-    if (res->body != NULL)
-        response_wrap(res, &s->source);
+    response_wrap(res, &s->source);
     return true;
 }
 
@@ -320,7 +368,11 @@ range_head(struct exchange *x, struct response *res)
             return false;
         switch (parse_ranges(value, (uint64_t)res->length, max, request_arena(r), &s->ranges)) {
         case RANGES_GOOD:
-            return send_ranges(r, res, s);
+            s->seeks = res->body != NULL && body_seek(res->body, s->ranges.at[0].start,
+                                                      s->ranges.at[0].end - s->ranges.at[0].start);
+            if (s->seeks || ranges_ascend(&s->ranges))
+                return send_ranges(r, res, s);
+            break;
         case RANGES_UNSATISFIABLE:
             res->refused = 416;
             return content_range(r, res, S("*"));

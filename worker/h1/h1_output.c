@@ -7,13 +7,13 @@
  * goes out from where it lies, by one call for memory and one for each file or pipe, before the source is pulled again.
  * A response that is followed by a complete pipelined request waits in the buffer for the next one.
  */
+#include "worker/h1/h1_conn.h"
+
+#include "common/base/num.h"
 #include "common/sys/clock.h"
 #include "common/sys/socket.h"
 #include "worker/core/cycle.h"
-#include "worker/h1/h1_conn.h"
 #include "worker/http/request_body.h"
-
-#include "common/base/num.h"
 
 enum {
     OUT_SIZE = 16 * 1024,
@@ -91,6 +91,36 @@ expectation_is_open(const struct h1 *h)
 }
 
 static bool
+contains(struct str text, struct str part)
+{
+    return str_search(text, part) < text.len;
+}
+
+/* Bits of keepalive_disable; 1 is "none". */
+enum { KEEPALIVE_MSIE6 = 2, KEEPALIVE_SAFARI = 4 };
+
+/* Old browsers that fail on kept connections. */
+static bool
+browser_breaks_keepalive(const struct request *r)
+{
+    uint32_t disabled = HTTP_CONF(r)->keepalive_disable;
+    struct str agent;
+
+    if ((disabled & KEEPALIVE_MSIE6) && r->method == METHOD_POST) {
+        agent = fields_value(&r->fields, FIELD_USER_AGENT);
+        if (contains(agent, S("MSIE 6.")) || contains(agent, S("MSIE 5.")) ||
+            contains(agent, S("MSIE 4.")))
+            return true;
+    }
+    if (disabled & KEEPALIVE_SAFARI) {
+        agent = fields_value(&r->fields, FIELD_USER_AGENT);
+        return contains(agent, S("Safari/")) && contains(agent, S("Mac OS X")) &&
+               !contains(agent, S("Chrome/"));
+    }
+    return false;
+}
+
+static bool
 choose_keepalive(const struct h1 *h)
 {
     const struct request *r = h->r;
@@ -99,8 +129,9 @@ choose_keepalive(const struct h1 *h)
     return r->keepalive && !r->res.no_keepalive && h->run->ending != H1_END_CLOSE &&
            conf->keepalive_timeout_ms > 0 && h->c->requests < conf->keepalive_requests &&
            (conf->keepalive_time_ms == 0 || clock_ms - h->c->opened_ms < conf->keepalive_time_ms) &&
-           !h->draining && worker_state <= WORKER_SERVING && !h->body.bad &&
-           request_body_state(r) != BODY_FAILED && !expectation_is_open(h);
+           !(h1_is_leaving(h) && (h->in == NULL || buf_len(h->in) == 0)) && !h->body.bad &&
+           request_body_state(r) != BODY_FAILED && !expectation_is_open(h) &&
+           !browser_breaks_keepalive(r);
 }
 
 /* "Server: ..." of the scope; with variables in its text it is made here. */
@@ -196,10 +227,16 @@ pieces_wait(const struct h1_run *run)
     return run->piece < run->batch.n || run->chunk_end_left > 0;
 }
 
+bool
+h1_output_has_pieces(const struct h1 *h)
+{
+    return h->run != NULL && pieces_wait(h->run);
+}
+
 static bool
 anything_waits(const struct h1 *h)
 {
-    return (h->out != NULL && buf_len(h->out) > 0) || (h->run != NULL && pieces_wait(h->run));
+    return (h->out != NULL && buf_len(h->out) > 0) || h1_output_has_pieces(h);
 }
 
 static void
@@ -238,7 +275,7 @@ gather(const struct h1 *h, struct iovec iov[IOV_MAX_USED], uint64_t max, bool *m
         }
         iov_add(iov, &n, p->mem + at, p->len - at, &max);
     }
-    iov_add(iov, &n, "\r\n" + (2 - run->chunk_end_left), run->chunk_end_left, &max);
+    iov_add(iov, &n, &"\r\n"[2 - run->chunk_end_left], run -> chunk_end_left, &max);
     return n;
 }
 

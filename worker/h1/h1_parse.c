@@ -216,7 +216,8 @@ name_kind(struct str name)
     return worst;
 }
 
-/* One field line at *at. *name_ok tells how good the name of an unknown field is. */
+/* One field line at *at; *kind tells how good the name of an unknown field is.
+ * nginx differs: it takes a line without a colon for a name, and control bytes for parts of a value. */
 static const char *
 parse_field(const char **at, const char *end, enum field_id *id, struct str *name,
             struct str *value, enum name_byte *kind)

@@ -6,17 +6,17 @@
  * request's body, or is copied to the buffer of the next head. The next head is looked at from the ready list when the
  * exchange has ended, never from within. A connection between requests has no buffer and one pending timer.
  */
-#include "common/module.h"
-#include "common/shm/counters.h"
-#include "common/sys/clock.h"
-#include "worker/core/cycle.h"
 #include "worker/h1/h1_conn.h"
-#include "worker/http/codec.h"
-#include "worker/http/request_body.h"
 
 #include <stdlib.h>
 
 #include "common/base/num.h"
+#include "common/module.h"
+#include "common/shm/counters.h"
+#include "common/sys/clock.h"
+#include "worker/core/cycle.h"
+#include "worker/http/codec.h"
+#include "worker/http/request_body.h"
 
 enum {
     HEAD_FIRST = 4096, /* bytes of the first buffer for a head */
@@ -110,7 +110,6 @@ h1_close(struct h1 *h, bool reset)
     loop_defer_free(h1_give_back, h);
 }
 
-/* The body of a connection: no request yet, or the next one is awaited. */
 static void
 h1_idle(struct h1 *h)
 {
@@ -152,7 +151,8 @@ static struct request *
 h1_new_request(struct h1 *h)
 {
     struct request *r = request_new(h->c, &h1_codec, h);
-    struct h1_run *run = r != NULL ? ARENA_NEW(request_arena(r), struct h1_run) : NULL;
+    struct h1_run *run =
+        r != NULL ? ARENA_NEW_FRONT(request_arena(r), struct h1_run, batch.piece) : NULL;
 
     if (run == NULL) {
         log_write(log_main, LOG_LEVEL_ALERT, ENOMEM, &(struct log_context){ .id = h->c->id },
@@ -457,6 +457,7 @@ static void
 h1_wait_for_next(struct h1 *h, const struct http_conf *conf)
 {
     h1_idle(h);
+    h->conf = conf;
     if (conf->keepalive_min_timeout_ms > 0 &&
         conf->keepalive_min_timeout_ms < conf->keepalive_timeout_ms) {
         h->guarded = true;
@@ -467,6 +468,18 @@ h1_wait_for_next(struct h1 *h, const struct http_conf *conf)
     }
     if (h1_may_have_bytes(h))
         task_ready(&h->next);
+}
+
+/* A request is over, its body too. */
+static void
+h1_go_on(struct h1 *h, const struct http_conf *conf)
+{
+    if (h->in == NULL) {
+        h1_wait_for_next(h, conf);
+        return;
+    }
+    h1_enter(h, H1_IDLE);
+    task_ready(&h->next);
 }
 
 /* Bytes of the next head have been read with the one before. */
@@ -522,12 +535,13 @@ h1_look_at_next(struct task *t)
 /* ---- after the response ---- */
 
 static void
-h1_linger(struct h1 *h)
+h1_linger(struct h1 *h, const struct http_conf *conf)
 {
-    const struct http_conf *conf = h1_conn_conf(h);
-
     h->c->ops->shutdown(h->c);
     h1_enter(h, H1_LINGER);
+    h->conf = conf;
+    buf_put(h->in);
+    h->in = NULL;
     h->since_ms = clock_ms;
     h->body = (struct h1_body){ .framing = H1_UNTIL_CLOSE };
     timer_set(&h->c->timer, conf->lingering_timeout_ms);
@@ -538,30 +552,28 @@ h1_linger(struct h1 *h)
 static void
 h1_read_rest(struct h1 *h)
 {
-    const struct http_conf *conf = h1_conn_conf(h);
-
-    if (!h1_body_skip(h) || h->body.bad || clock_ms - h->since_ms > conf->lingering_time_ms) {
+    if (!h1_body_skip(h) || h->body.bad || clock_ms - h->since_ms > h->conf->lingering_time_ms) {
         h1_close(h, false);
         return;
     }
     if (h->body.done && h->state == H1_REST) {
-        h1_wait_for_next(h, conf);
-        if (h->in != NULL || h1_may_have_bytes(h))
-            task_ready(&h->next);
+        h1_go_on(h, h->conf);
         return;
     }
-    timer_set(&h->c->timer, conf->lingering_timeout_ms);
+    timer_set(&h->c->timer, h->conf->lingering_timeout_ms);
     if (h->c->bits & CONN_READABLE)
         task_ready(&h->next);
 }
 
-/* Bytes of the client that we do not read would turn our FIN into a RST, which may destroy the response. */
+/* Bytes of the client that we do not read would turn our FIN into a RST, which may destroy the response. A client that
+ * hears only now that this was the last response may have sent a further request already. */
 static bool
 wants_lingering(const struct h1 *h, const struct http_conf *conf, bool unread)
 {
     if (conf->lingering_close == LINGERING_OFF || (h->c->bits & (CONN_EOF | CONN_ERROR)))
         return false;
-    return conf->lingering_close == LINGERING_ALWAYS || unread || (h->c->bits & CONN_READABLE);
+    return conf->lingering_close == LINGERING_ALWAYS || unread || (h->c->bits & CONN_READABLE) ||
+           (h1_is_leaving(h) && h->r->keepalive);
 }
 
 /* Bytes behind the body become the next head; those of the body are decoded before their memory goes. */
@@ -590,23 +602,22 @@ h1_after_response(struct h1 *h, const struct http_conf *conf, bool keepalive)
     if (!keepalive || h->body.bad || !h1_save_rest(h)) {
         (void)h1_output_flush(h);
         if (wants_lingering(h, conf, unread))
-            h1_linger(h);
+            h1_linger(h, conf);
         else
             h1_close(h, false);
         return;
     }
     if (!h->body.done) {
         h1_enter(h, H1_REST);
+        h->conf = conf;
         h->since_ms = clock_ms;
         timer_set(&h->c->timer, conf->lingering_timeout_ms);
+        /* what is left in the socket gives no event of its own */
+        if (h1_may_have_bytes(h))
+            task_ready(&h->next);
         return;
     }
-    if (h->in != NULL) {
-        h1_enter(h, H1_IDLE);
-        task_ready(&h->next);
-        return;
-    }
-    h1_wait_for_next(h, conf);
+    h1_go_on(h, conf);
 }
 
 /* ---- the sink and the codec ---- */
@@ -706,7 +717,8 @@ h1_abort(struct exchange *x, enum abort why)
     if (x->given)
         return;
     h->run->closing = true;
-    if (why == ABORT_TRUNCATED)
+    /* without a head of its own in there it is the responses before that wait */
+    if (why == ABORT_TRUNCATED || !h->run->head_done)
         (void)h1_output_flush(h);
     h->run->reset = why == ABORT_TRUNCATED ? h->run->ending == H1_END_CLOSE
                                            : HTTP_CONF(h->r)->reset_timedout_connection;
@@ -834,7 +846,7 @@ h1_run_event(struct h1 *h)
 static void
 h1_send_late(struct h1 *h)
 {
-    if (h->out == NULL || !(h->c->bits & CONN_WRITABLE))
+    if (h->out == NULL || !(h->c->bits & CONN_WRITABLE) || h1_output_has_pieces(h))
         return;
     if (h1_output_flush(h) == H1_OUT_FAILED && h->state != H1_RUNNING)
         h1_close(h, false);
@@ -917,14 +929,13 @@ h1_on_time(struct timer *t)
 {
     struct conn *c = CONTAINER_OF(t, struct conn, timer);
     struct h1 *h = c->owner;
-    const struct http_conf *conf = h1_conn_conf(h);
 
     switch (h->state) {
     case H1_IDLE:
         if (h->guarded) {
             h->guarded = false;
             conn_set_idle(c, true);
-            timer_set(&c->timer, conf->keepalive_timeout_ms - conf->keepalive_min_timeout_ms);
+            timer_set(&c->timer, h->conf->keepalive_timeout_ms - h->conf->keepalive_min_timeout_ms);
             return;
         }
         h1_close(h, false);

@@ -89,9 +89,15 @@ write_field(struct text *t, const struct field *f)
 
 /* What the head has at a place of its own, or what framing forbids to pass. */
 static bool
-has_own_place(enum field_id id)
+has_own_place(const struct response *res, enum field_id id)
 {
     switch (id) {
+    case FIELD_CONTENT_TYPE:
+        return res->content_type.len > 0;
+    case FIELD_LAST_MODIFIED:
+        return res->last_modified >= 0;
+    case FIELD_ETAG:
+        return res->etag.len > 0;
     case FIELD_SERVER:
     case FIELD_DATE:
     case FIELD_LOCATION:
@@ -189,7 +195,7 @@ h1_write_head(struct text *t, const struct h1_head *h)
     if (res->etag.len > 0)
         write_line(t, S("ETag"), res->etag);
     while ((f = fields_each(fields, &i)) != NULL) {
-        if (!has_own_place(f->id))
+        if (!has_own_place(res, f->id))
             write_field(t, f);
     }
     TEXT_LIT(t, "\r\n");
@@ -203,7 +209,7 @@ h1_write_inform(struct text *t, const struct response *info)
 
     write_status_line(t, info);
     while ((f = fields_each(&info->fields, &i)) != NULL) {
-        if (!has_own_place(f->id) || f->id == FIELD_LOCATION)
+        if (!has_own_place(info, f->id) || f->id == FIELD_LOCATION)
             write_field(t, f);
     }
     TEXT_LIT(t, "\r\n");

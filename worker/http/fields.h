@@ -30,7 +30,8 @@ struct field {
 struct fields {
     struct field *at;
     uint16_t n, cap;
-    uint16_t first[FIELD_COUNT]; /* index + 1; 0: not there */
+    uint16_t *
+        first; /* by enum field_id: index + 1, 0: not there; behind the room of `at`, NULL while there is none */
     struct arena *arena;
     bool failed; /* an append found no memory, or there were more than 65,000 */
 };
@@ -39,15 +40,16 @@ struct fields {
 enum field_id field_id(struct str name);
 struct str field_name(enum field_id id);
 
-void fields_init(struct fields *f,
-                 struct arena *a); /* the first fields take 16 slots from the arena */
+void fields_init(struct fields *f, struct arena *a); /* takes no memory before the first field */
+/* Room for n fields at once, where about so many are to come. False: memory. */
+bool fields_reserve(struct fields *f, uint32_t n);
 /* NULL only when memory is out (then failed is set). `name` of a known id may be STR_NONE. Bytes are borrowed. */
 struct field *fields_add(struct fields *f, enum field_id id, struct str name, struct str value);
 /* First one of a known name, not removed; or NULL. */
 static inline struct field *
 fields_get(const struct fields *f, enum field_id id)
 {
-    return f->first[id] != 0 ? &f->at[f->first[id] - 1] : NULL;
+    return f->n > 0 && f->first[id] != 0 ? &f->at[f->first[id] - 1] : NULL;
 }
 /* The next of the same known name; NULL when it was the last. */
 struct field *fields_more(const struct fields *f, const struct field *from);

@@ -23,8 +23,9 @@ enum filter_stage {
     FILTER_CHARSET,
     FILTER_INCLUDE, /* ssi */
     FILTER_JOIN, /* no filter: below this line only the root exchange; a child's wrapped body enters its parent here */
-    FILTER_ENCODE, /* brotli, gzip */
-    FILTER_RANGE,  /* last: only what nobody changed has ranges */
+    FILTER_ENCODE,   /* brotli, gzip */
+    FILTER_RANGE,    /* only what nobody changed has ranges */
+    FILTER_TRAILERS, /* framing alone: a response with trailers has no length in HTTP/1.1 */
 };
 
 /* A row of a module's filter table; ends with a row whose head is NULL. */

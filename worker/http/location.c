@@ -457,7 +457,7 @@ location_find(struct exchange *x)
     struct location *found = NULL;
     enum found how = FOUND_NOTHING;
 
-    r->uri_changed = false;
+    r->uri_changed = r->uri_replaced = false;
     r->location = NULL;
     x->scope = r->server->scope;
     if (r->server->tree != NULL)

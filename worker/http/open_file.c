@@ -18,6 +18,7 @@
 #include "common/base/num.h"
 #include "common/sys/clock.h"
 #include "common/sys/fd.h"
+#include "worker/net/conn.h"
 
 enum {
     BODY_MAX = 15 * 1024, /* bytes of a content kept in memory: one send takes it with its head */
@@ -123,8 +124,9 @@ open_component(int dir, const char *name, int flags, enum symlinks mode)
             return refuse_fd(fd, ELOOP);
         return fd;
     }
-    if (mode == SYMLINKS_NEVER) {
-        errno = ELOOP;
+    if (mode ==
+        SYMLINKS_NEVER) { /* a link in place of a directory is none, as in nginx: 404, not 403 */
+        errno = flags & O_DIRECTORY ? ENOTDIR : ELOOP;
         return -1;
     }
     fd = openat(dir, name, flags);
@@ -166,7 +168,7 @@ open_checked(struct str path, const struct open_file_options *o, int flags)
             continue;
         if (!str_to_c(name, text, sizeof(text)))
             return refuse_fd(dir, ENAMETOOLONG);
-        next = open_component(dir, text, last ? flags | O_CLOEXEC : O_PATH | O_CLOEXEC,
+        next = open_component(dir, text, (last ? flags : O_PATH | O_DIRECTORY) | O_CLOEXEC,
                               (enum symlinks)o->symlinks);
         refuse_fd(dir, errno);
         dir = next;
@@ -189,6 +191,13 @@ file_fill(struct open_file *f, const struct stat *st)
     f->dev = st->st_dev;
 }
 
+static int
+file_open(struct str path, const struct open_file_options *o, int flags)
+{
+    return o->symlinks == SYMLINKS_ALLOWED ? open(path.ptr, flags | O_CLOEXEC)
+                                           : open_checked(path, o, flags);
+}
+
 /* O_NONBLOCK: to open a named pipe must not hang the worker. */
 static void
 file_look(struct open_file *f, struct str path, const struct open_file_options *o, bool stat_only)
@@ -203,8 +212,9 @@ file_look(struct open_file *f, struct str path, const struct open_file_options *
             file_fill(f, &st);
         return;
     }
-    f->fd = o->symlinks == SYMLINKS_ALLOWED ? open(path.ptr, flags | O_CLOEXEC)
-                                            : open_checked(path, o, flags);
+    f->fd = file_open(path, o, flags);
+    if (f->fd < 0 && conn_free_descriptor())
+        f->fd = file_open(path, o, flags);
     if (f->fd < 0 || fstat(f->fd, &st) != 0) {
         f->error = errno;
         fd_close(&f->fd);
@@ -453,4 +463,15 @@ open_file_get(struct str path, const struct open_file_options *o, bool stat_only
         file_keep_body(f);
     cache_expire(c);
     return f;
+}
+
+void
+open_file_cache_clear(struct open_file_cache *c)
+{
+    if (!c->ready)
+        return;
+    while (!list_empty(&c->lru))
+        entry_drop(c, LIST_ENTRY(c->lru.next, struct entry, node));
+    hash_free(&c->hash);
+    c->ready = false;
 }

@@ -45,5 +45,7 @@ void open_file_put(struct open_file *f); /* NULL is harmless */
 /* At load: a cache of at most `max` entries, each forgotten when it was not asked for during `inactive_ms`. Every
  * worker fills its own. NULL: memory. */
 struct open_file_cache *open_file_cache_new(struct arena *a, uint32_t max, uint64_t inactive_ms);
+/* Forgets all entries. */
+void open_file_cache_clear(struct open_file_cache *c);
 
 #endif

@@ -59,6 +59,12 @@ normalise(struct request *r, struct str *uri, bool decoded)
     return true;
 }
 
+bool
+redirect_normalise(struct request *r, struct str *uri)
+{
+    return normalise(r, uri, true);
+}
+
 enum phase_result
 redirect_internal(struct exchange *x, struct str uri, struct str args)
 {
@@ -81,6 +87,7 @@ redirect_internal(struct exchange *x, struct str uri, struct str args)
     r->uri = uri;
     r->args = args.len > 0 ? args : STR_NONE;
     r->uri_as_sent = false;
+    r->uri_replaced = false;
     r->internal = true;
     r->location = NULL;
     exchange_clear_states(x);

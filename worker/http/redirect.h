@@ -11,6 +11,8 @@
  * result.
  */
 enum phase_result redirect_internal(struct exchange *x, struct str uri, struct str args);
+/* Resolves "." and ".." of a decoded path. False: it leads above the root, or memory. */
+bool redirect_normalise(struct request *r, struct str *uri);
 /* To location @name. */
 enum phase_result redirect_named(struct exchange *x, struct str name);
 /* A 3xx answer: Location made absolute as absolute_redirect, server_name_in_redirect, port_in_redirect say. */

@@ -14,6 +14,8 @@
 #include "worker/http/target.h"
 #include "worker/tls/tls.h"
 
+enum { REQUEST_FIELDS = 16 }; /* what a browser sends */
+
 uint16_t requests_total, requests_reading, requests_writing;
 void (*request_describe_upstream)(const struct request *r, struct text *t);
 bool (*request_outlives_client)(const struct request *r);
@@ -56,15 +58,16 @@ request_describe(const struct log_context *ctx, struct text *t)
     const struct exchange *x = CONTAINER_OF(ctx, struct exchange, log_ctx);
     const struct request *r = CONTAINER_OF(x, struct request, x);
     const struct request *root = CONTAINER_OF(x->root, struct request, x);
+    const struct addr *client = conn_client(x);
     char addr[ADDR_TEXT_MAX];
 
     if (x->doing != NULL) {
         TEXT_LIT(t, " while ");
         text_add(t, str_c(x->doing));
     }
-    if (x->conn != NULL) {
+    if (client != NULL) {
         TEXT_LIT(t, ", client: ");
-        text_bytes(t, addr, addr_format_ip(&x->conn->peer, addr));
+        text_bytes(t, addr, addr_format_ip(client, addr));
     }
     if (r->server != NULL) {
         TEXT_LIT(t, ", server: ");
@@ -96,7 +99,7 @@ request_new(struct conn *c, const struct codec *codec, void *sink_data)
 
     if (mem == NULL)
         return NULL;
-    r = ARENA_NEW(&mem->arena, struct request);
+    r = ARENA_NEW_FRONT(&mem->arena, struct request, captures.at);
     if (r == NULL) {
         xmem_put(mem);
         return NULL;
@@ -110,6 +113,7 @@ request_new(struct conn *c, const struct codec *codec, void *sink_data)
     r->started_ms = clock_ms;
     r->started_wall_ms = clock_wall_ms;
     fields_init(&r->fields, &mem->arena);
+    (void)fields_reserve(&r->fields, REQUEST_FIELDS); /* without memory the first field fails */
     response_init(&r->res, &mem->arena);
     r->server = http_default_server(c);
     r->x.scope = r->server->scope;
@@ -267,36 +271,6 @@ request_check(struct request *r)
     return v;
 }
 
-static bool
-contains(struct str text, struct str part)
-{
-    return str_search(text, part) < text.len;
-}
-
-/* Bits of keepalive_disable; 1 is "none". */
-enum { KEEPALIVE_MSIE6 = 2, KEEPALIVE_SAFARI = 4 };
-
-/* Old browsers that fail on kept connections. */
-static bool
-browser_breaks_keepalive(const struct request *r)
-{
-    uint32_t disabled = HTTP_CONF(r)->keepalive_disable;
-    struct str agent;
-
-    if ((disabled & KEEPALIVE_MSIE6) && r->method == METHOD_POST) {
-        agent = fields_value(&r->fields, FIELD_USER_AGENT);
-        if (contains(agent, S("MSIE 6.")) || contains(agent, S("MSIE 5.")) ||
-            contains(agent, S("MSIE 4.")))
-            return true;
-    }
-    if (disabled & KEEPALIVE_SAFARI) {
-        agent = fields_value(&r->fields, FIELD_USER_AGENT);
-        return contains(agent, S("Safari/")) && contains(agent, S("Mac OS X")) &&
-               !contains(agent, S("Chrome/"));
-    }
-    return false;
-}
-
 void
 request_start(struct request *r)
 {
@@ -308,8 +282,6 @@ request_start(struct request *r)
     }
     r->expect_continue =
         r->version == HTTP_11 && fields_has_token(&r->fields, FIELD_EXPECT, S("100-continue"));
-    if (r->keepalive && browser_breaks_keepalive(r))
-        r->keepalive = false;
     r->x.doing = NULL;
     phase_run(&r->x);
 }

@@ -30,8 +30,9 @@ struct request_body_data {
     struct source reader;    /* STREAMING: counts what passes */
     void (*on_more)(void *data);
     void *on_more_data;
-    struct timer timer; /* client_body_timeout */
-    struct task pump;   /* goes on collecting in the next round */
+    struct timer timer;         /* client_body_timeout */
+    struct task pump;           /* goes on collecting in the next round */
+    struct ready_hook on_ready; /* of the root: the source that said WAIT has more */
 };
 
 static struct request *
@@ -61,6 +62,7 @@ static void
 close_source(struct request_body_data *b, enum stop why)
 {
     timer_stop(&b->timer);
+    exchange_off_ready(&b->on_ready);
     source_stop(b->source, why);
     b->source = NULL;
 }
@@ -95,6 +97,13 @@ body_on_time(struct timer *t)
 
 static void pump_task(struct task *t);
 
+static void
+body_on_ready(struct ready_hook *h, struct exchange *x)
+{
+    (void)x;
+    task_ready(&CONTAINER_OF(h, struct request_body_data, on_ready)->pump);
+}
+
 /* The state of the root's body, made at the first question. NULL: memory. */
 static struct request_body_data *
 body_data(struct request *root)
@@ -110,6 +119,7 @@ body_data(struct request *root)
     b->state = has_body(root) ? BODY_AWAITED : BODY_NONE;
     b->timer.on_time = body_on_time;
     b->pump.run = pump_task;
+    b->on_ready.run = body_on_ready;
     root->body = b;
     return b;
 }
@@ -154,6 +164,7 @@ open_source(struct request_body_data *b)
     b->source = b->r->codec->body(&b->r->x);
     if (b->source == NULL)
         return false;
+    exchange_on_ready(&b->r->x, &b->on_ready);
     b->r->codec->want_body(&b->r->x);
     return true;
 }
@@ -246,6 +257,8 @@ pump_task(struct task *t)
 {
     struct request_body_data *b = CONTAINER_OF(t, struct request_body_data, pump);
 
+    if (b->state == BODY_STREAMING && b->on_more != NULL)
+        b->on_more(b->on_more_data);
     if (b->state != BODY_COLLECTING)
         return;
     collect(b);
@@ -312,6 +325,8 @@ request_body_collect(struct request *r)
 {
     struct request_body_data *b = body_data(root_of(r));
 
+    if (r->without_body)
+        return PHASE_NEXT;
     if (b == NULL)
         return phase_respond(&r->x, 500);
     if (b->state == BODY_AWAITED)
@@ -391,11 +406,11 @@ request_body_stream(struct request *r)
 {
     struct request_body_data *b = body_data(root_of(r));
 
-    if (b == NULL || b->state != BODY_AWAITED || !open_source(b))
+    if (r->without_body || b == NULL || b->state != BODY_AWAITED || !open_source(b))
         return NULL;
     b->state = BODY_STREAMING;
     b->reader = (struct source){ .ops = &reader_ops, .x = &r->x };
-    return source_checked(&b->reader);
+    return &b->reader; /* no checker: who reads is woken by request_body_on_more */
 }
 
 void
@@ -416,7 +431,7 @@ request_body_open(struct request *r, struct exchange *reader)
 {
     struct request_body_data *b = root_of(r)->body;
 
-    if (b == NULL || b->state != BODY_COMPLETE || b->spool == NULL)
+    if (r->without_body || b == NULL || b->state != BODY_COMPLETE || b->spool == NULL)
         return NULL;
     return spool_open(b->spool, reader, 0);
 }
@@ -424,8 +439,11 @@ request_body_open(struct request *r, struct exchange *reader)
 void
 request_body_discard(struct request *r)
 {
-    struct request_body_data *b = body_data(root_of(r));
+    struct request_body_data *b;
 
+    if (r->x.root != &r->x) /* its parent may want it yet */
+        return;
+    b = body_data(r);
     if (b != NULL && b->state == BODY_AWAITED)
         b->state = BODY_DISCARDING;
 }
@@ -435,6 +453,8 @@ request_body_state(const struct request *r)
 {
     const struct request *root = root_of(r);
 
+    if (r->without_body)
+        return BODY_NONE;
     if (root->body != NULL)
         return root->body->state;
     return has_body(root) ? BODY_AWAITED : BODY_NONE;
@@ -452,9 +472,9 @@ int64_t
 request_body_length(const struct request *r)
 {
     const struct request *root = root_of(r);
-    enum body_state state = request_body_state(root);
+    enum body_state state = request_body_state(r);
 
-    if (state == BODY_DISCARDING || state == BODY_FAILED)
+    if (r->without_body || state == BODY_DISCARDING || state == BODY_FAILED)
         return 0;
     if (root->body_chunked)
         return -1;
@@ -466,7 +486,7 @@ request_body_received(const struct request *r)
 {
     const struct request_body_data *b = root_of(r)->body;
 
-    return b != NULL ? b->received : 0;
+    return b != NULL && !r->without_body ? b->received : 0;
 }
 
 struct str
@@ -497,8 +517,8 @@ request_body_ready(struct request *r)
     timer_stop(&b->timer);
     if (b->state == BODY_COLLECTING)
         task_ready(&b->pump);
-    else if (b->state == BODY_STREAMING)
-        tell_reader(b);
+    else if (b->state != BODY_AWAITED && b->state != BODY_DISCARDING)
+        tell_reader(b); /* streaming, or a tunnel whose body is over */
 }
 
 void

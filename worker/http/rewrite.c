@@ -8,6 +8,7 @@
 #include "worker/http/rewrite.h"
 
 #include "worker/http/http_core.h"
+#include "worker/http/redirect.h"
 
 struct instruction {
     rewrite_op run;
@@ -73,13 +74,59 @@ rewrite_enter(struct request *r, struct scope *block, enum phase_result *result)
     return program_run(r, block, result);
 }
 
-void
+/* nginx differs: it passes such bytes on as they are. */
+struct str
+rewrite_clean_args(struct request *r, struct str args)
+{
+    size_t bad = 0;
+    struct text t;
+
+    while (bad < args.len && (uint8_t)args.ptr[bad] > ' ' && args.ptr[bad] != 0x7f)
+        bad++;
+    if (bad == args.len)
+        return args;
+    text_init(&t, request_arena(r));
+    for (size_t i = 0; i < args.len; i++) {
+        uint8_t c = (uint8_t)args.ptr[i];
+
+        if (c <= ' ' || c == 0x7f)
+            text_fmt(&t, "%%%02X", c);
+        else
+            text_char(&t, (char)c);
+    }
+    return text_str(&t);
+}
+
+bool
 rewrite_set_uri(struct request *r, struct str uri, struct str args)
 {
+    if (uri.len > 0 && uri.ptr[0] != '/') {
+        uri = arena_fmt(request_arena(r), "/%.*s", STR(uri));
+        if (uri.ptr == NULL)
+            return false;
+    }
+    if (args.len > 0) {
+        args = rewrite_clean_args(r, args);
+        if (args.ptr == NULL)
+            return false;
+    }
+    if (!redirect_normalise(r, &uri)) {
+        xlog(&r->x, LOG_LEVEL_ERROR, 0, "unsafe rewritten URI \"%.*s\"", STR(uri));
+        return false;
+    }
     r->uri = uri;
-    r->args = args;
+    r->args = args.len > 0 ? args : STR_NONE;
     r->uri_as_sent = false;
     r->uri_changed = true;
+    r->internal = true;
+    return true;
+}
+
+void
+rewrite_stay(struct request *r)
+{
+    r->uri_replaced |= r->uri_changed;
+    r->uri_changed = false;
 }
 
 static enum phase_result

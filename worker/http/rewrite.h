@@ -22,7 +22,16 @@ bool rewrite_append(struct conf_load *l, rewrite_op op, const void *data);
  * For `if`: makes `block` the exchange's scope and runs its program. What it returns is the instruction's own result.
  */
 enum rewrite_step rewrite_enter(struct request *r, struct scope *block, enum phase_result *result);
-/* For instructions that change the URI: find_location is run again at the end of the program. */
-void rewrite_set_uri(struct request *r, struct str uri, struct str args);
+/*
+ * For instructions that change the URI: find_location is run again at the end of the program. A path that does not begin
+ * with '/' gets one, "." and ".." are resolved; args are cleaned as by rewrite_clean_args. False: it leads above the
+ * root, or memory is out (said).
+ */
+bool rewrite_set_uri(struct request *r, struct str uri, struct str args);
+/* `break`: the changed URI is served where it is, in the location that was found for the former one. */
+void rewrite_stay(struct request *r);
+/* Arguments put together from variables: with blanks and control bytes in percent encoding, so that they stay within a
+ * request line. ptr NULL: memory. */
+struct str rewrite_clean_args(struct request *r, struct str args);
 
 #endif

@@ -25,6 +25,7 @@
 #include "common/base/rand.h"
 #include "common/sys/fd.h"
 #include "common/sys/file.h"
+#include "worker/net/conn.h"
 
 enum {
     CHUNK_MIN =
@@ -84,6 +85,7 @@ struct cursor {
     uint64_t at;
     struct chunk *pinned[BATCH_PIECES];
     uint8_t n_pinned;
+    bool holds_file; /* a piece of the file was handed out, and is in use until the next pull */
     struct buf *buf; /* file bytes for a consumer that takes memory only */
 };
 
@@ -182,6 +184,19 @@ needed_from(const struct spool *s)
     return at;
 }
 
+/* When all of the file has been sent, not merely handed out, the next run starts at its offset 0. */
+static void
+file_reclaim(struct spool *s, uint64_t needed)
+{
+    if (s->file_to == s->file_from || needed < s->file_to)
+        return;
+    LIST_FOREACH (it, &s->cursors) {
+        if (LIST_ENTRY(it, struct cursor, node)->holds_file)
+            return;
+    }
+    s->file_from = s->file_to;
+}
+
 /* What all cursors have passed is not needed any more. */
 static void
 drop_consumed(struct spool *s)
@@ -191,15 +206,8 @@ drop_consumed(struct spool *s)
 
     while ((k = chunk_first(s)) != NULL && chunk_end(k) <= needed)
         chunk_unlink(s, k);
+    file_reclaim(s, needed);
     s->gone = num_max(s->gone, needed);
-}
-
-/* All of the file has been sent, not merely handed out: the next run starts at its offset 0. */
-static void
-file_reclaim(struct spool *s)
-{
-    if (s->mode == SPOOL_CONSUME && s->file_to > s->file_from && needed_from(s) >= s->file_to)
-        s->file_from = s->file_to;
 }
 
 static void
@@ -262,18 +270,27 @@ file_create_named(struct spool *s)
     return -1;
 }
 
+static void
+file_create(struct spool *s)
+{
+    s->fd = s->file_only ? file_create_named(s) : file_temp(s->dir->path.ptr);
+}
+
 /* There is a file, and it is empty if nothing in it is needed. It is truncated, not written over: pages that the kernel
  * has yet to send (sendfile) keep their bytes then. */
 static bool
 file_prepare(struct spool *s, uint64_t from)
 {
-    if (s->fd < 0)
-        s->fd = s->file_only ? file_create_named(s) : file_temp(s->dir->path.ptr);
-    else if (s->file_from == s->file_to && ftruncate(s->fd, 0) != 0)
+    if (s->fd < 0) {
+        file_create(s);
+        if (s->fd < 0 && conn_free_descriptor())
+            file_create(s);
+    } else if (s->file_from == s->file_to && ftruncate(s->fd, 0) != 0) {
         return false;
+    }
     if (s->fd < 0)
         return false;
-    ASSERT(s->file_from == s->file_to || s->file_to == from);
+    ASSERT(s->file_from == s->file_to || s->file_to == from); /* without a gap */
     if (s->file_from == s->file_to)
         s->file_from = s->file_to = from;
     return true;
@@ -625,6 +642,7 @@ pull_from_file(struct cursor *c, struct batch *b)
     if (b->kinds & PIECE_FILE) {
         batch_file(b, s->fd, at, left);
         c->at += left;
+        c->holds_file = true;
         return true;
     }
     to = file_bytes_to(c, b, left, &max);
@@ -698,7 +716,7 @@ cursor_pull(struct source *src, struct batch *b)
     struct spool *s = c->spool;
 
     cursor_unpin(c);
-    file_reclaim(s);
+    c->holds_file = false;
     if (c->at >= s->file_from && c->at < s->file_to) {
         if (!pull_from_file(c, b))
             return PULL_FAILED;
@@ -734,9 +752,8 @@ cursor_stop(struct source *src, enum stop why UNUSED)
 
     cursor_unpin(c);
     list_del(&c->node);
-    if (s->mode == SPOOL_CONSUME && list_empty(&s->cursors)) {
-        s->reader_gone = true;
-        file_reclaim(s);
+    if (s->mode == SPOOL_CONSUME) {
+        s->reader_gone = list_empty(&s->cursors);
         drop_consumed(s);
         if (s->refused)
             task_ready(&s->task);
@@ -761,7 +778,7 @@ spool_open(struct spool *s, struct exchange *x, uint64_t from)
     c->spool = s;
     c->at = from;
     list_add_tail(&s->cursors, &c->node);
-    return source_checked(&c->source);
+    return &c->source; /* bare: a checker would hold bytes that spool_is_empty says are gone */
 }
 
 /* ---- the whole ---- */

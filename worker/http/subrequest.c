@@ -69,6 +69,7 @@ copy_request(struct request *c, const struct request *parent, const struct subre
     if (!o->keep_body) {
         c->content_length = -1;
         c->body_chunked = false;
+        c->without_body = !o->detached;
     }
     if (!o->clone) {
         c->captures.n = 0;
@@ -98,10 +99,11 @@ subrequest_new(struct request *parent, const struct subrequest_options *o)
     struct subrequest_options *kept;
 
     if (px->depth >= DEPTH_MAX) {
-        xlog(px, LOG_LEVEL_ERROR, 0, "subrequests cycle while processing \"%.*s\"", STR(o->uri));
+        xlog(px, LOG_LEVEL_ERROR, 0, "subrequests cycle while processing \"%.*s\"",
+             LOG_STR(o->uri));
         return NULL;
     }
-    c = ARENA_NEW(&px->mem->arena, struct request);
+    c = ARENA_NEW_FRONT(&px->mem->arena, struct request, captures.at);
     kept = ARENA_NEW(&px->mem->arena, struct subrequest_options);
     if (c == NULL || kept == NULL)
         return NULL;
@@ -112,7 +114,7 @@ subrequest_new(struct request *parent, const struct subrequest_options *o)
         c->uri = parent->uri;
         c->args = parent->args;
     } else if (!set_target(c, o)) {
-        xlog(px, LOG_LEVEL_ERROR, 0, "unsafe URI \"%.*s\" of a subrequest", STR(o->uri));
+        xlog(px, LOG_LEVEL_ERROR, 0, "unsafe URI \"%.*s\" of a subrequest", LOG_STR(o->uri));
         return NULL;
     }
     if (o->detached)

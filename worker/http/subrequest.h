@@ -15,9 +15,8 @@ struct subrequest_options {
     bool detached;  /* holds memory, not the connection (mirror, background update) */
     bool keep_body; /* the child may open the parent's (complete) request body; else it has none */
     bool keep_method; /* else GET (HEAD stays HEAD) */
-    void (*done)(struct exchange *child,
-                 void *data); /* from the ready list, when it has ended or its head is known for
-                                                           * a drain */
+    /* From the ready list, when it has ended; its response and state are still there. */
+    void (*done)(struct exchange *child, void *data);
     void *done_data;
 };
 /* Makes a child whose phases start from the ready list. The caller gives it a sink right after: join_child, capture or

@@ -270,6 +270,7 @@ lower_copy(struct arena *a, struct str s)
     return str_n(copy, s.len);
 }
 
+/* nginx differs: it takes anything behind the colon, user names and unclosed brackets. */
 bool
 authority_parse(struct str text, struct arena *a, struct str *host, int *port)
 {

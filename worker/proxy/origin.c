@@ -1,37 +1,102 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * origin.c - one exchange with an origin: picks a peer, connects, and runs the request half and the response half side
- * by side until both are through, another peer has to be tried, or the client gets an error.
+ * origin.c - the attempt to get an answer from an origin: picks a peer, connects, and runs the request half and the
+ * response half side by side until both are through, another peer has to be tried, or the client gets an error.
+ *
+ * origin_run is the machine: one function per state, which says whether to go on, to wait for an event, or that the attempt
+ * failed (o->fault). Nothing in here calls the phase engine: a verdict resumes it, and it asks for the answer.
  */
 #include "worker/proxy/origin.h"
 
 #include <errno.h>
-#include <sys/socket.h>
 
-#include "common/base/num.h"
 #include "common/sys/clock.h"
-#include "worker/http/error_page.h"
-#include "worker/http/redirect.h"
 #include "worker/http/request_body.h"
-#include "worker/net/pipe_pool.h"
 
 enum {
-    INFORMS_MAX = 64,       /* 1xx responses of one attempt; more is no origin's honest work */
-    PUMP_MAX = 1024 * 1024, /* bytes read for one exchange before others have their turn */
-    SPLICE_MIN = 64 * 1024, /* bytes left from which a splice pays */
-    SPLICE_MAX = 1024 * 1024,
-    READ_MIN = 4 * 1024, /* unbuffered: smaller rooms are not worth a read */
-    READ_SIZE = 16 * 1024,
-    IDEMPOTENT = METHOD_GET | METHOD_HEAD | METHOD_PUT | METHOD_DELETE | METHOD_OPTIONS |
-                 METHOD_TRACE | METHOD_PROPFIND | METHOD_MKCOL | METHOD_COPY | METHOD_MOVE |
-                 METHOD_PROPPATCH | METHOD_UNLOCK,
+    RESPONSE_FIELDS = 12, /* what most responses have */
+    INFORMS_MAX = 64,     /* 1xx responses of one attempt; more is no origin's honest work */
 };
 
-enum step { STEP_GO, STEP_WAIT };
+enum step { STEP_GO, STEP_WAIT, STEP_FAILED };
 
 static void origin_on_event(struct conn *c);
 static void origin_on_time(struct timer *t);
 static void origin_on_send_time(struct timer *t);
+
+bool
+origin_blame(struct origin *o, enum upstream_failure failure, int err, const char *what)
+{
+    o->fault = (struct origin_fault){ .failure = failure, .err = err, .what = what };
+    return false;
+}
+
+static enum step
+failed(struct origin *o, enum upstream_failure failure, int err, const char *what)
+{
+    (void)origin_blame(o, failure, err, what);
+    return STEP_FAILED;
+}
+
+/* ---- the history of attempts ---- */
+
+static int64_t
+since_attempt(const struct origin *o)
+{
+    return (int64_t)(clock_ms - o->attempt_ms);
+}
+
+/* False: memory. */
+static bool
+attempt_start(struct origin *o, struct str addr)
+{
+    struct upstream_history *h = upstream_history(&o->r->x);
+    struct upstream_attempt *a = h != NULL ? VEC_PUSH(&h->attempts, struct upstream_attempt) : NULL;
+
+    if (a == NULL)
+        return false;
+    *a = (struct upstream_attempt){
+        .addr = addr, .new_jump = h->jumped, .connect_ms = -1, .header_ms = -1, .response_ms = -1
+    };
+    h->jumped = false;
+    o->attempt = a;
+    o->attempt_ms = clock_ms;
+    return true;
+}
+
+static void
+attempt_end(struct origin *o)
+{
+    if (o->attempt != NULL && o->attempt->response_ms < 0)
+        o->attempt->response_ms = since_attempt(o);
+}
+
+/* What the error log says that we are doing. */
+static const char *
+doing(const struct origin *o)
+{
+    switch (o->state) {
+    case ORIGIN_PICK:
+    case ORIGIN_CONNECT:
+        return "connecting to upstream";
+    case ORIGIN_ACTIVE:
+        if (o->recv != RECV_HEAD)
+            return "reading upstream";
+        return o->send == SEND_SHUT && !o->send_failed ? "reading response header from upstream"
+                                                       : "sending request to upstream";
+    case ORIGIN_DONE:
+        break;
+    }
+    return NULL;
+}
+
+static void
+log_fault(struct origin *o)
+{
+    o->r->x.doing = doing(o);
+    if (o->fault.what != NULL)
+        xlog(&o->r->x, LOG_LEVEL_ERROR, o->fault.err, "%s", o->fault.what);
+}
 
 /* ---- verdicts ---- */
 
@@ -43,48 +108,45 @@ give_verdict(struct origin *o, enum origin_verdict verdict, int status)
     phase_resume(&o->r->x);
 }
 
-static bool
-attempt_start(struct origin *o)
+static void
+give_up(struct origin *o, int status)
 {
-    struct upstream_history *h = upstream_history(&o->r->x);
-    struct upstream_attempt *a = h != NULL ? VEC_PUSH(&h->attempts, struct upstream_attempt) : NULL;
-
-    if (a == NULL)
-        return false;
-    *a = (struct upstream_attempt){ .connect_ms = -1, .header_ms = -1, .response_ms = -1 };
-    a->new_jump = h->jumped;
-    h->jumped = false;
-    o->attempt = a;
-    o->attempt_ms = clock_ms;
-    return true;
-}
-
-static int64_t
-since_attempt(const struct origin *o)
-{
-    return (int64_t)(clock_ms - o->attempt_ms);
+    o->state = ORIGIN_DONE;
+    give_verdict(o, VERDICT_STATUS, status);
 }
 
 /* ---- the connection ---- */
+
+/* A body that has been collected is read anew by the next attempt; a stream has one reader. */
+static void
+drop_body(struct origin *o, enum stop why)
+{
+    exchange_off_ready(&o->on_ready);
+    task_cancel(&o->send_task);
+    if (o->streaming && why == STOP_REPLACED)
+        return;
+    source_stop(o->body, why);
+    o->body = NULL;
+}
 
 static void
 conn_drop(struct origin *o)
 {
     timer_forget(&o->send_timer);
-    if (o->conn == NULL)
-        return;
     if (o->stream != NULL)
-        (void)o->driver->ops->finish(o, false);
+        (void)o->driver->ops->finish(o);
     o->stream = NULL;
-    conn_close(o->conn);
+    if (o->conn != NULL)
+        conn_close(o->conn);
     o->conn = NULL;
 }
 
-/* Both halves are through: back to the pool when nothing is unread and the origin allows it. */
+/* The response is through: back to the pool when the request is too, nothing is unread and the origin allows it. */
 static void
 conn_give_back(struct origin *o)
 {
-    bool reusable = o->send == SEND_SHUT && o->driver->ops->finish(o, true);
+    bool sent = o->send == SEND_SHUT && !o->send_failed;
+    bool reusable = o->driver->ops->finish(o) && sent;
 
     o->stream = NULL;
     timer_forget(&o->send_timer);
@@ -96,24 +158,15 @@ conn_give_back(struct origin *o)
     o->conn = NULL;
 }
 
-static void
-watch_conn(struct origin *o)
-{
-    o->conn->owner = o;
-    o->conn->on_event = origin_on_event;
-    o->conn->timer.on_time = origin_on_time;
-    o->send_timer.on_time = origin_on_send_time;
-}
-
 /* ---- failures and further attempts ---- */
 
+/* Nothing has reached the client, the body can be sent again, and to do so is harmless or allowed. */
 static bool
 may_repeat(const struct origin *o)
 {
-    if (o->passed || o->body_begun)
+    if (o->passed || (o->streaming && request_body_received(o->r) > 0))
         return false;
-    return !o->sent_any || (o->r->method & IDEMPOTENT) ||
-           (o->conf->next_upstream & UPSTREAM_NON_IDEMPOTENT);
+    return !o->sent_any || o->idempotent || (o->conf->next_upstream & UPSTREAM_NON_IDEMPOTENT);
 }
 
 static bool
@@ -129,60 +182,89 @@ may_try_next(const struct origin *o, enum upstream_failure failure)
            clock_ms - o->try.started_ms < c->next_upstream_timeout_ms;
 }
 
+static const struct {
+    uint16_t status;
+    enum upstream_failure failure;
+} status_failures[] = {
+    { 500, UPSTREAM_HTTP_500 }, { 502, UPSTREAM_HTTP_502 }, { 503, UPSTREAM_HTTP_503 },
+    { 504, UPSTREAM_HTTP_504 }, { 403, UPSTREAM_HTTP_403 }, { 404, UPSTREAM_HTTP_404 },
+    { 429, UPSTREAM_HTTP_429 }, { 504, UPSTREAM_TIMEOUT },
+};
+
 static int
 status_of(enum upstream_failure failure)
 {
-    switch (failure) {
-    case UPSTREAM_TIMEOUT:
-        return 504;
-    case UPSTREAM_HTTP_403:
-        return 403;
-    case UPSTREAM_HTTP_404:
-        return 404;
-    case UPSTREAM_HTTP_429:
-        return 429;
-    case UPSTREAM_HTTP_500:
-        return 500;
-    case UPSTREAM_HTTP_503:
-        return 503;
-    case UPSTREAM_HTTP_504:
-        return 504;
-    default:
-        return 502;
-    }
+    for (size_t i = 0; i < ARRAY_LEN(status_failures); i++)
+        if (status_failures[i].failure == failure)
+            return status_failures[i].status;
+    return 502;
 }
 
-/* Starts the request over: the next attempt reads the collected body from its beginning. */
-static bool
-rewind_body(struct origin *o)
+static enum upstream_failure
+failure_of(uint16_t status)
 {
-    if (o->body == NULL || o->send == SEND_HEAD)
-        return true;
-    source_stop(o->body, STOP_REPLACED);
-    o->body = request_body_open(o->r, &o->r->x);
-    return o->body != NULL;
+    for (size_t i = 0; i < ARRAY_LEN(status_failures); i++)
+        if (status_failures[i].status == status)
+            return status_failures[i].failure;
+    return UPSTREAM_OK;
 }
 
+/* The request starts over in this state: nothing of a response that was given up stays. */
 static void
-next_attempt(struct origin *o)
+start_over(struct origin *o, enum origin_state state)
 {
-    if (!rewind_body(o)) {
-        o->state = ORIGIN_DONE;
-        give_verdict(o, VERDICT_STATUS, 500);
-        return;
-    }
+    conn_drop(o);
+    drop_body(o, STOP_REPLACED);
+    response_init(&o->res, request_arena(o->r));
     o->send = SEND_HEAD;
+    o->send_failed = false;
     o->recv = RECV_HEAD;
+    o->first = STR_NONE;
     o->informs = 0;
     o->got_any = false;
-    o->state = ORIGIN_PICK;
-    origin_run(o);
+    o->state = state;
 }
 
-/* The head was passed on already: the client sees an aborted response, never a clean end. */
-static void
-fail_body(struct origin *o)
+/* A pooled connection that the origin had closed meanwhile is nobody's failure: the request goes out afresh. */
+static bool
+was_stale(const struct origin *o)
 {
+    return o->pooled && !o->got_any && o->fault.failure == UPSTREAM_ERROR && may_repeat(o);
+}
+
+static void
+retry_or_give_up(struct origin *o)
+{
+    enum upstream_failure failure = o->fault.failure;
+
+    if (was_stale(o)) {
+        o->fresh_only = true;
+        o->attempt->bytes_sent = 0;
+        start_over(o, ORIGIN_CONNECT);
+        return;
+    }
+    log_fault(o);
+    attempt_end(o);
+    o->status = status_of(failure);
+    o->attempt->status = (uint16_t)o->status;
+    upstream_report(&o->try, failure);
+    if (may_try_next(o, failure)) {
+        start_over(o, ORIGIN_PICK);
+        return;
+    }
+    conn_drop(o);
+    give_up(o, o->status);
+}
+
+void
+origin_response_failed(struct origin *o)
+{
+    log_fault(o);
+    attempt_end(o);
+    conn_drop(o);
+    if (o->fault.failure != UPSTREAM_OK)
+        upstream_report(&o->try, o->fault.failure);
+    upstream_release(&o->try);
     o->state = ORIGIN_DONE;
     o->recv = RECV_END;
     o->failed = true;
@@ -191,102 +273,88 @@ fail_body(struct origin *o)
     exchange_ready(&o->r->x);
 }
 
+/* After a time-out. */
 static void
-give_up(struct origin *o, int status)
+fail_attempt(struct origin *o, const char *what)
 {
-    o->state = ORIGIN_DONE;
-    if (o->passed)
-        fail_body(o);
-    else
-        give_verdict(o, VERDICT_STATUS, status);
+    (void)origin_blame(o, UPSTREAM_TIMEOUT, ETIMEDOUT, what);
+    if (o->passed) {
+        origin_response_failed(o);
+        return;
+    }
+    retry_or_give_up(o);
+    origin_run(o);
 }
 
-/* A pooled connection that the origin had closed meanwhile is nobody's failure: the request goes out afresh. */
-static bool
-was_stale(const struct origin *o, enum upstream_failure failure)
+/* The client's body failed on its way: nobody else would get it either. */
+static enum step
+give_up_body(struct origin *o)
 {
-    return o->pooled && !o->got_any && failure == UPSTREAM_ERROR && may_repeat(o);
-}
+    int status = o->streaming ? request_body_status(o->r) : 0;
 
-void
-origin_failed(struct origin *o, enum upstream_failure failure, int err, const char *what)
-{
-    bool stale = was_stale(o, failure);
-
-    if (stale) {
-        conn_drop(o);
-        o->fresh_only = true;
-        if (rewind_body(o)) {
-            o->send = SEND_HEAD;
-            o->recv = RECV_HEAD;
-            o->state = ORIGIN_CONNECT;
-            origin_run(o);
-            return;
-        }
+    if (o->passed) {
+        (void)origin_blame(o, UPSTREAM_OK, 0, NULL);
+        origin_response_failed(o);
+        return STEP_WAIT;
     }
-    if (what != NULL)
-        xlog(&o->r->x, LOG_LEVEL_ERROR, err, "%s", what);
-    if (o->attempt != NULL) {
-        o->attempt->response_ms = since_attempt(o);
-        if (o->attempt->status == 0)
-            o->attempt->status = (uint16_t)status_of(failure);
-    }
+    attempt_end(o);
     conn_drop(o);
-    upstream_report(&o->try, failure);
-    if (may_try_next(o, failure))
-        next_attempt(o);
-    else
-        give_up(o, status_of(failure));
+    upstream_release(&o->try);
+    give_up(o, status != 0 ? status : 500);
+    return STEP_WAIT;
 }
 
-/* ---- PICK and CONNECT ---- */
+/* ---- PICK ---- */
+
+static enum step
+no_peer(struct origin *o, enum upstream_picked why)
+{
+    if (o->try.attempts > 0 &&
+        o->attempt->status != 0) { /* all have been tried: the last one's result holds */
+        give_up(o, o->attempt->status);
+        return STEP_WAIT;
+    }
+    if (attempt_start(o, upstream_name(o->try.group)))
+        o->attempt->status = 502;
+    o->r->x.doing = doing(o);
+    if (why == PICK_NO_NAMES)
+        xlog(&o->r->x, LOG_LEVEL_ERROR, 0, "no name of upstream \"%.*s\" has been resolved yet",
+             STR(upstream_name(o->try.group)));
+    else
+        xlog(&o->r->x, LOG_LEVEL_ERROR, 0, "no live upstreams");
+    attempt_end(o);
+    give_up(o, 502);
+    return STEP_WAIT;
+}
 
 static enum step
 origin_pick(struct origin *o)
 {
-    if (upstream_pick(&o->try) != PICKED) {
-        if (o->attempt != NULL && o->try.attempts > 0 && o->attempt->status != 0) {
-            give_up(o, o->attempt->status);
-        } else {
-            if (attempt_start(o)) {
-                o->attempt->addr = upstream_name(o->try.group);
-                o->attempt->status = 502;
-            }
-            xlog(&o->r->x, LOG_LEVEL_ERROR, 0, "no live upstreams while connecting to upstream");
-            give_up(o, 502);
-        }
-        return STEP_WAIT;
-    }
-    if (!attempt_start(o)) {
-        upstream_end(&o->try);
+    enum upstream_picked picked = upstream_pick(&o->try);
+
+    if (picked != PICKED)
+        return no_peer(o, picked);
+    if (!attempt_start(o, upstream_current(&o->try)->name)) {
+        upstream_release(&o->try);
         give_up(o, 500);
         return STEP_WAIT;
     }
-    o->attempt->addr = upstream_current(&o->try)->name;
     o->fresh_only = false;
     o->state = ORIGIN_CONNECT;
     return STEP_GO;
 }
 
-/* For a request that may not be sent twice: one look whether the origin has hung up while the connection was idle. */
-static bool
-still_open(struct conn *c)
-{
-    char byte;
+/* ---- CONNECT ---- */
 
-    return recv(c->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
-           (errno == EAGAIN || errno == EWOULDBLOCK);
-}
-
+/* A request that may not be sent twice has a look first whether the origin has hung up meanwhile. */
 static bool
 take_pooled(struct origin *o)
 {
+    bool look = !o->idempotent || o->streaming;
     struct conn *c;
 
-    if (o->fresh_only)
-        return false;
-    while ((c = upstream_idle_get(&o->try)) != NULL) {
-        if ((o->r->method & IDEMPOTENT) || still_open(c)) {
+    while (!o->fresh_only && (c = upstream_idle_get(&o->try)) != NULL) {
+        if (!look || upstream_conn_is_quiet(c)) {
             o->conn = c;
             return true;
         }
@@ -295,156 +363,215 @@ take_pooled(struct origin *o)
     return false;
 }
 
+/* False: the value of the bind directive is no address; said. */
 static bool
-local_address(struct origin *o, struct connect_options *opt)
+source_address(struct origin *o)
 {
     struct str text;
 
+    o->from.len = 0;
+    o->try.from = NULL;
     if (!o->conf->bind.set)
         return true;
     text = template_expand(&o->r->x, &o->conf->bind);
     if (text.len == 0 || str_eq(text, S("off")))
         return true;
-    opt->transparent = o->conf->bind_transparent;
-    if (addr_parse(text, 0, &opt->local))
-        return true;
-    xlog(&o->r->x, LOG_LEVEL_ERROR, 0, "invalid local address \"%.*s\"", STR(text));
+    if (!addr_parse(text, 0, &o->from) || o->from.sa.sa_family == AF_UNIX) {
+        o->from.len = 0;
+        xlog(&o->r->x, LOG_LEVEL_ERROR, 0, "invalid local address \"%.*s\"", LOG_STR(text));
+        return false;
+    }
+    o->try.from = &o->from;
     return true;
+}
+
+/* We have no descriptor or no place for one more connection: that is not the peer's fault, nor would another help. */
+static enum step
+no_room(struct origin *o)
+{
+    o->r->x.doing = doing(o);
+    xlog(&o->r->x, LOG_LEVEL_ALERT, errno, "no room for a connection");
+    attempt_end(o);
+    upstream_release(&o->try);
+    o->attempt->status = 503;
+    give_up(o, 503);
+    return STEP_WAIT;
 }
 
 static enum step
 begin_connect(struct origin *o)
 {
     struct connect_options opt = { .timeout_ms = o->conf->connect_timeout_ms,
-                                   .keepalive = o->conf->socket_keepalive };
+                                   .keepalive = o->conf->socket_keepalive,
+                                   .transparent = o->conf->bind_transparent };
 
+    if (!source_address(o))
+        return failed(o, UPSTREAM_ERROR, 0, NULL);
     o->pooled = take_pooled(o);
-    if (o->pooled)
-        return STEP_GO;
-    (void)local_address(o, &opt);
-    o->conn = connect_start(&upstream_current(&o->try)->addr, &opt);
-    if (o->conn == NULL) {
-        origin_failed(o, UPSTREAM_ERROR, errno, "connect() failed while connecting to upstream");
-        return STEP_WAIT;
+    if (!o->pooled) {
+        opt.local = o->from;
+        o->conn = connect_start(&upstream_current(&o->try)->addr, &opt);
     }
+    if (o->conn == NULL && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+        return no_room(o);
+    if (o->conn == NULL)
+        return failed(o, UPSTREAM_ERROR, errno,
+                      errno == EADDRNOTAVAIL && o->from.len > 0 ? "bind() failed"
+                                                                : "connect() failed");
+    o->conn->owner = o;
+    o->conn->on_event = origin_on_event;
+    o->conn->timer.on_time = origin_on_time;
+    if (!o->pooled)
+        timer_set(&o->conn->timer, o->conf->connect_timeout_ms);
+    return STEP_GO;
+}
+
+static enum step
+open_stream(struct origin *o)
+{
+    if (o->body_length != 0 && o->body == NULL)
+        o->body = o->driver->body(o);
+    if ((o->body_length != 0 && o->body == NULL) || !o->driver->open(o)) {
+        xlog(&o->r->x, LOG_LEVEL_ERROR, ENOMEM, "no memory for a request to upstream");
+        return give_up_body(o);
+    }
+    o->attempt->connect_ms = since_attempt(o);
+    timer_stop(&o->conn->timer);
+    o->state = ORIGIN_ACTIVE;
     return STEP_GO;
 }
 
 static enum step
 origin_connect(struct origin *o)
 {
-    o->r->x.doing = "connecting to upstream";
-    if (o->conn == NULL) {
-        if (begin_connect(o) == STEP_WAIT)
-            return STEP_WAIT;
-        watch_conn(o);
-        if (!o->pooled)
-            timer_set(&o->conn->timer, o->conf->connect_timeout_ms);
-    }
-    if (!o->pooled) {
-        int err;
+    int err;
 
-        if (!(o->conn->bits & (CONN_WRITABLE | CONN_ERROR | CONN_EOF)))
-            return STEP_WAIT;
-        err = connect_finish(o->conn);
-        if (err != 0) {
-            origin_failed(o, UPSTREAM_ERROR, err, "connect() failed");
-            return STEP_WAIT;
-        }
+    o->r->x.doing = doing(o);
+    if (o->conn == NULL) {
+        enum step step = begin_connect(o);
+
+        if (step != STEP_GO)
+            return step;
     }
-    o->attempt->connect_ms = since_attempt(o);
-    if (!o->driver->open(o)) {
-        origin_failed(o, UPSTREAM_ERROR, ENOMEM, "no memory for an upstream request");
+    if (o->pooled)
+        return open_stream(o);
+    if (!(o->conn->bits & (CONN_WRITABLE | CONN_ERROR | CONN_EOF)))
         return STEP_WAIT;
-    }
-    timer_set(&o->conn->timer, o->conf->read_timeout_ms);
-    o->state = ORIGIN_ACTIVE;
-    return STEP_GO;
+    err = connect_finish(o->conn);
+    if (err != 0)
+        return failed(o, UPSTREAM_ERROR, err, "connect() failed");
+    return open_stream(o);
 }
 
 /* ---- ACTIVE: the request half ---- */
 
 static bool
+count_sent(struct origin *o, uint64_t before)
+{
+    uint64_t n = o->conn->sent - before;
+
+    o->sent_any |= n > 0;
+    o->attempt->bytes_sent += n;
+    return n > 0;
+}
+
+/* The request is out, or no more of it can be sent: from now on the origin's answer is awaited. */
+static void
+send_over(struct origin *o)
+{
+    o->send = SEND_SHUT;
+    timer_stop(&o->send_timer);
+    exchange_off_ready(&o->on_ready);
+    if (o->recv == RECV_HEAD)
+        timer_set(&o->conn->timer, o->conf->read_timeout_ms);
+}
+
+static enum step
 origin_send(struct origin *o)
 {
     const struct origin_stream_ops *ops = o->driver->ops;
     uint64_t before = o->conn->sent;
-    bool ok = true;
+    enum sent sent;
+    bool moved;
 
-    o->r->x.doing = "sending request to upstream";
-    if (o->send == SEND_HEAD)
-        ok = ops->send_head(o);
-    else if (o->send == SEND_BODY)
-        ok = ops->send_body(o, o->body);
-
-    if (o->conn->sent != before) {
-        o->sent_any = true;
-        o->body_begun |= o->streaming && o->send != SEND_HEAD;
-        o->attempt->bytes_sent += o->conn->sent - before;
-        timer_set(&o->conn->timer, o->conf->read_timeout_ms);
-    }
-    if (o->send == SEND_SHUT || !ok)
+    sent = o->send == SEND_HEAD ? ops->send_head(o, o->body) : ops->send_body(o, o->body);
+    moved = count_sent(o, before);
+    if (o->send == SEND_HEAD && ops->head_sent(o))
+        o->send = SEND_BODY;
+    switch (sent) {
+    case SENT_ALL:
+        send_over(o);
+        break;
+    case SENT_BLOCKED:
+        if (moved || !timer_pending(&o->send_timer))
+            timer_set(&o->send_timer, o->conf->send_timeout_ms);
+        break;
+    case SENT_WAITS:
         timer_stop(&o->send_timer);
-    else if (!(o->conn->bits & CONN_WRITABLE) &&
-             (o->conn->sent != before || !timer_pending(&o->send_timer)))
-        timer_set(&o->send_timer, o->conf->send_timeout_ms);
-    if (o->send == SEND_SHUT)
-        o->r->x.doing = "reading response header from upstream";
-    return ok;
+        exchange_on_ready(&o->r->x, &o->on_ready);
+        break;
+    case SENT_FAILED:
+        o->send_failed = true; /* the answer may have come before: an early 413, say */
+        send_over(o);
+        break;
+    case SENT_NO_BODY:
+        return give_up_body(o);
+    }
+    o->r->x.doing = doing(o);
+    return STEP_GO;
 }
 
-/* ---- ACTIVE: the response half ---- */
-
-static enum upstream_failure
-failure_of_status(uint16_t status)
-{
-    static const struct {
-        uint16_t status;
-        enum upstream_failure failure;
-    } known[] = {
-        { 500, UPSTREAM_HTTP_500 }, { 502, UPSTREAM_HTTP_502 }, { 503, UPSTREAM_HTTP_503 },
-        { 504, UPSTREAM_HTTP_504 }, { 403, UPSTREAM_HTTP_403 }, { 404, UPSTREAM_HTTP_404 },
-        { 429, UPSTREAM_HTTP_429 },
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(known); i++)
-        if (known[i].status == status)
-            return known[i].failure;
-    return UPSTREAM_OK;
-}
+/* ---- ACTIVE: the response half, as far as the head ---- */
 
 /* An answer that asks for another peer, while there is one to try; the last one's goes to the client as it is. */
 static bool
 wants_next(struct origin *o)
 {
-    enum upstream_failure failure = failure_of_status(o->res.status);
+    enum upstream_failure failure = failure_of(o->res.status);
 
-    if (failure == UPSTREAM_OK || !may_try_next(o, failure))
+    if (failure == UPSTREAM_OK || !may_try_next(o, failure) || !upstream_has_next(&o->try))
         return false;
-    if (!upstream_has_next(&o->try))
-        return false;
-    conn_drop(o);
-    o->attempt->response_ms = since_attempt(o);
+    attempt_end(o);
     upstream_report(&o->try, failure);
-    next_attempt(o);
+    o->status = o->res.status;
+    start_over(o, ORIGIN_PICK);
     return true;
 }
 
 static enum step
 on_head(struct origin *o)
 {
+    struct upstream_history *h = upstream_history(&o->r->x);
+    const char *why;
+
     o->attempt->status = o->res.status;
     o->attempt->header_ms = since_attempt(o);
     if (wants_next(o))
-        return STEP_WAIT;
-    if (!o->driver->head(o, &o->res)) {
-        origin_failed(o, UPSTREAM_INVALID_HEADER, 0, "upstream sent an unacceptable response");
-        return STEP_WAIT;
-    }
+        return STEP_GO;
+    h->fields = &o->res.fields;
+    h->trailers = &o->res.trailers;
+    why = o->driver->head(o, &o->res);
+    if (why != NULL)
+        return failed(o, UPSTREAM_INVALID_HEADER, 0, why);
     o->recv = RECV_BODY;
-    o->r->x.doing = "reading upstream";
+    o->r->x.doing = doing(o);
+    if (o->res.status != 101 && !origin_take_first(o))
+        return STEP_FAILED;
     give_verdict(o, VERDICT_HEAD, 0);
     return STEP_WAIT;
+}
+
+/* 100 answers an Expect that we never send on; the others are the client's to know (RFC 9110, 15.2). */
+static void
+pass_inform(struct origin *o)
+{
+    struct exchange *x = &o->r->x;
+
+    for (size_t i = 0; i < o->res.fields.n; i++)
+        if (name_set_has(o->conf->hidden, &o->res.fields.at[i]))
+            fields_remove_field(&o->res.fields, &o->res.fields.at[i]);
+    if (o->res.status != 100 && x->sink->inform != NULL)
+        x->sink->inform(x, &o->res);
 }
 
 static enum step
@@ -453,15 +580,12 @@ recv_head(struct origin *o)
     for (;;) {
         switch (o->driver->ops->recv_head(o, &o->res)) {
         case GOT_NOTHING:
-            return STEP_WAIT;
+            return o->send_failed ? STEP_FAILED : STEP_WAIT;
         case GOT_INFORM:
-            if (++o->informs > INFORMS_MAX) {
-                origin_failed(o, UPSTREAM_INVALID_HEADER, 0,
+            if (++o->informs > INFORMS_MAX)
+                return failed(o, UPSTREAM_INVALID_HEADER, 0,
                               "upstream sent too many informational responses");
-                return STEP_WAIT;
-            }
-            if (o->res.status == 103 && o->r->x.sink->inform != NULL)
-                o->r->x.sink->inform(&o->r->x, &o->res);
+            pass_inform(o);
             response_init(&o->res, request_arena(o->r));
             break;
         case GOT_HEAD:
@@ -469,141 +593,46 @@ recv_head(struct origin *o)
         case GOT_BYTES:
         case GOT_END:
         case GOT_FAILED:
-            return STEP_WAIT; /* the driver has called origin_failed */
+            return STEP_FAILED;
         }
     }
 }
 
-/* The response is complete: the peer did well, the connection may serve another. */
-static void
-response_complete(struct origin *o)
+void
+origin_response_complete(struct origin *o)
 {
     o->recv = RECV_END;
-    o->state = ORIGIN_DONE;
-    o->attempt->response_ms = since_attempt(o);
-    if (o->body != NULL && o->send != SEND_SHUT) {
-        source_stop(o->body, STOP_DONE);
-        o->body = NULL;
+    attempt_end(o);
+    if (o->passed) {
+        origin_pass_trailers(o);
+        o->r->x.doing = "sending to client";
     }
+    if (o->send != SEND_SHUT) /* what is left of the request is not wanted */
+        drop_body(o, STOP_DONE);
     conn_give_back(o);
     upstream_report(&o->try, UPSTREAM_OK);
+    o->state = ORIGIN_DONE;
     if (o->spool != NULL)
         spool_seal(o->spool, SPOOL_COMPLETE);
-}
-
-static void
-body_failed(struct origin *o, enum upstream_failure failure, int err, const char *what)
-{
-    xlog(&o->r->x, LOG_LEVEL_ERROR, err, "%s while reading upstream", what);
-    o->attempt->response_ms = since_attempt(o);
-    conn_drop(o);
-    upstream_report(&o->try, failure);
-    fail_body(o);
-}
-
-/* One read into the spool. False: nothing more to be had, or no room, or the end. */
-static bool
-pump_step(struct origin *o, uint64_t *moved)
-{
-    struct iovec iov[2];
-    size_t got = 0;
-    int n = spool_room(o->spool, iov, 2, o->res.length > 0 ? (size_t)o->res.length : 0);
-    enum recv recv;
-
-    if (n == 0) {
-        timer_stop(&o->conn->timer);
-        return false;
-    }
-    recv = o->driver->ops->recv_body(o, iov, n, &got);
-    spool_commit(o->spool, got);
-    o->attempt->response_length += got;
-    *moved += got;
-
-    switch (recv) {
-    case GOT_BYTES:
-        timer_set(&o->conn->timer, o->conf->read_timeout_ms);
-        return true;
-    case GOT_END:
-        response_complete(o);
-        return false;
-    case GOT_FAILED:
-        body_failed(o, UPSTREAM_ERROR, o->conn->error, "upstream prematurely closed connection");
-        return false;
-    default:
-        return false;
-    }
-}
-
-/* Moves what the origin has into the spool until either has no more. */
-static void
-pump(struct origin *o)
-{
-    uint64_t moved = 0;
-
-    while (moved < PUMP_MAX)
-        if (!pump_step(o, &moved))
-            return;
-    task_ready(&o->pump);
-}
-
-/* A consumer that splices gets the bytes, unless it is blocked: then they are kept for it. */
-static bool
-consumer_comes(const struct origin *o)
-{
-    const struct conn *c = o->r->x.conn;
-
-    return o->splicing && c != NULL && (c->bits & CONN_WRITABLE);
-}
-
-static void
-pump_task(struct task *t)
-{
-    struct origin *o = CONTAINER_OF(t, struct origin, pump);
-
-    if (o->state == ORIGIN_ACTIVE && o->recv == RECV_BODY && o->spool != NULL && o->out_open &&
-        !consumer_comes(o))
-        pump(o);
-}
-
-static void
-on_spool_space(void *data)
-{
-    pump_task(&((struct origin *)data)->pump);
-}
-
-/* Bytes of the body are there. A consumer that can splice, or reads directly, is given the first chance. */
-static void
-recv_body(struct origin *o)
-{
-    if (!o->out_open)
-        return;
-    if (o->unbuffered || o->splicing) {
-        timer_set(&o->conn->timer, o->conf->read_timeout_ms);
-        exchange_ready(&o->r->x);
-        if (o->spool != NULL)
-            task_ready(&o->pump);
-        return;
-    }
-    pump(o);
 }
 
 static enum step
 origin_exchange(struct origin *o)
 {
-    if (o->send != SEND_SHUT && !origin_send(o)) {
-        if (o->state == ORIGIN_ACTIVE && o->conn != NULL)
-            origin_failed(o, UPSTREAM_ERROR, o->conn->error,
-                          "sending a request to upstream failed");
-        return STEP_WAIT;
+    if (o->send != SEND_SHUT) {
+        enum step step = origin_send(o);
+
+        if (step != STEP_GO)
+            return step;
     }
-    if (o->state != ORIGIN_ACTIVE)
-        return STEP_GO;
     if (o->recv == RECV_HEAD && o->send != SEND_HEAD)
         return recv_head(o);
     if (o->recv == RECV_BODY)
-        recv_body(o);
+        origin_recv_body(o);
     return STEP_WAIT;
 }
+
+/* ---- the machine ---- */
 
 void
 origin_run(struct origin *o)
@@ -626,7 +655,34 @@ origin_run(struct origin *o)
         }
         if (step == STEP_WAIT)
             return;
+        if (step == STEP_FAILED)
+            retry_or_give_up(o);
     }
+}
+
+void
+origin_more_body(struct origin *o)
+{
+    enum step step;
+
+    if (o->state != ORIGIN_ACTIVE || o->send == SEND_SHUT)
+        return;
+    step = origin_send(o);
+    if (step == STEP_GO && (o->send_failed || o->recv == RECV_HEAD))
+        origin_run(o);
+}
+
+static void
+origin_send_task(struct task *t)
+{
+    origin_more_body(CONTAINER_OF(t, struct origin, send_task));
+}
+
+static void
+origin_on_ready(struct ready_hook *h, struct exchange *x)
+{
+    (void)x;
+    task_ready(&CONTAINER_OF(h, struct origin, on_ready)->send_task);
 }
 
 static void
@@ -635,314 +691,33 @@ origin_on_event(struct conn *c)
     origin_run(c->owner);
 }
 
-/* ---- time ---- */
-
 static void
 origin_on_time(struct timer *t)
 {
     struct conn *c = CONTAINER_OF(t, struct conn, timer);
-    struct origin *o = c->owner;
 
-    if (o->state == ORIGIN_CONNECT)
-        origin_failed(o, UPSTREAM_TIMEOUT, ETIMEDOUT, "upstream timed out");
-    else if (o->recv == RECV_HEAD)
-        origin_failed(o, UPSTREAM_TIMEOUT, ETIMEDOUT, "upstream timed out");
-    else
-        body_failed(o, UPSTREAM_TIMEOUT, ETIMEDOUT, "upstream timed out");
+    fail_attempt(c->owner, "upstream timed out");
 }
 
 static void
 origin_on_send_time(struct timer *t)
 {
-    struct origin *o = CONTAINER_OF(t, struct origin, send_timer);
-
-    if (o->recv == RECV_HEAD)
-        origin_failed(o, UPSTREAM_TIMEOUT, ETIMEDOUT, "upstream timed out");
-    else
-        body_failed(o, UPSTREAM_TIMEOUT, ETIMEDOUT, "upstream timed out");
+    fail_attempt(CONTAINER_OF(t, struct origin, send_timer), "upstream timed out");
 }
 
-/* ---- the response's body ---- */
-
-static struct origin *
-origin_of_out(struct source *s)
-{
-    return CONTAINER_OF(s, struct origin, out);
-}
-
-static void
-pipe_back(struct origin *o)
-{
-    if (o->pipe[0] >= 0)
-        pipe_put(o->pipe, o->pipe_len == 0);
-    o->pipe[0] = o->pipe[1] = -1;
-    o->pipe_len = 0;
-}
-
-/* Unbuffered: the origin is read only when the client can take more, and every read is flushed. */
-static enum pull
-pull_direct(struct origin *o, struct batch *b)
-{
-    struct iovec iov;
-    size_t got = 0;
-    bool own = b->room == NULL || b->room_len < READ_MIN;
-
-    buf_put(o->read_buf);
-    o->read_buf = own ? buf_get(READ_SIZE) : NULL;
-    if (own && o->read_buf == NULL)
-        return PULL_FAILED;
-    iov = own ? (struct iovec){ o->read_buf->mem, o->read_buf->cap }
-              : (struct iovec){ b->room, b->room_len };
-
-    switch (o->driver->ops->recv_body(o, &iov, 1, &got)) {
-    case GOT_BYTES:
-        o->attempt->response_length += got;
-        batch_mem(b, iov.iov_base, got);
-        break;
-    case GOT_END:
-        o->attempt->response_length += got;
-        if (got > 0)
-            batch_mem(b, iov.iov_base, got);
-        response_complete(o);
-        b->flush = true;
-        return PULL_END;
-    case GOT_FAILED:
-        body_failed(o, UPSTREAM_ERROR, o->conn->error, "upstream prematurely closed connection");
-        return PULL_FAILED;
-    default:
-        return PULL_WAIT;
-    }
-    if (!own) {
-        b->room += got;
-        b->room_len -= (uint32_t)got;
-    }
-    b->flush = true;
-    return PULL_MORE;
-}
-
-/* Whether the rest is long enough to go from socket to socket without being seen. */
-static bool
-may_splice(const struct origin *o)
-{
-    return o->driver->ops->splice_body != NULL &&
-           o->res.length - (int64_t)o->attempt->response_length >= SPLICE_MIN;
-}
-
-static enum pull
-pull_pipe(struct origin *o, struct batch *b)
-{
-    size_t got = 0;
-
-    if (o->pipe[0] < 0 && !pipe_get(o->pipe)) {
-        o->pipe[0] = o->pipe[1] = -1;
-        return PULL_FAILED;
-    }
-    switch (o->driver->ops->splice_body(o, o->pipe[1], SPLICE_MAX, &got)) {
-    case GOT_BYTES:
-    case GOT_END:
-        break;
-    case GOT_FAILED:
-        body_failed(o, UPSTREAM_ERROR, o->conn->error, "upstream prematurely closed connection");
-        return PULL_FAILED;
-    default:
-        return PULL_WAIT;
-    }
-    o->attempt->response_length += got;
-    o->pipe_len = got;
-    b->piece[b->n++] = (struct piece){ .kind = PIECE_PIPE, .fd = o->pipe[0], .len = got };
-    timer_set(&o->conn->timer, o->conf->read_timeout_ms);
-    if ((int64_t)o->attempt->response_length < o->res.length)
-        return PULL_MORE;
-    response_complete(o);
-    return PULL_END;
-}
-
-static enum pull
-out_pull(struct source *s, struct batch *b)
-{
-    struct origin *o = origin_of_out(s);
-    enum pull result;
-
-    o->pipe_len = 0; /* to pull again says that everything before was sent */
-    if (o->unbuffered) {
-        if (o->recv == RECV_END)
-            return o->failed ? PULL_FAILED : PULL_END;
-        return pull_direct(o, b);
-    }
-    if ((b->kinds & PIECE_PIPE) && o->recv == RECV_BODY && may_splice(o) &&
-        spool_is_empty(o->spool) && !o->driver->ops->buffered(o)) {
-        o->splicing = true;
-        return pull_pipe(o, b);
-    }
-    o->splicing = false;
-    result = source_pull(s->below, b);
-    /* Bytes that the socket still holds from before are worth a look: no event will come for them. */
-    if (result == PULL_WAIT && o->recv == RECV_BODY && (o->conn->bits & CONN_READABLE))
-        task_ready(&o->pump);
-    return result;
-}
-
-static void
-out_stop(struct source *s, enum stop why)
-{
-    struct origin *o = origin_of_out(s);
-
-    o->out_open = false;
-    source_stop(s->below, why);
-    s->below = NULL;
-    pipe_back(o);
-    origin_close(o);
-}
-
-static const struct source_ops out_ops = { out_pull, out_stop };
-
-/* ---- handing the response on ---- */
-
-static bool
-open_out(struct origin *o)
-{
-    struct exchange *x = &o->r->x;
-
-    o->out = (struct source){ .ops = &out_ops, .x = x };
-    o->out_open = true;
-    if (o->unbuffered)
-        return true;
-    o->spool =
-        spool_new(x->mem, SPOOL_CONSUME, (uint64_t)o->conf->buffers.number * o->conf->buffers.size,
-                  o->conf->max_temp_file_size, &o->conf->temp_path);
-    if (o->spool == NULL)
-        return false;
-    spool_on_space(o->spool, on_spool_space, o);
-    o->out.below = spool_open(o->spool, x, 0);
-    return o->out.below != NULL;
-}
-
-/* X-Accel-Buffering and X-Accel-Limit-Rate speak to us, not to the client. */
-static void
-accel_fields(struct origin *o)
-{
-    uint32_t ignored = o->conf->ignore_headers;
-    struct str buffering = fields_value(&o->res.fields, FIELD_X_ACCEL_BUFFERING);
-    struct str rate = fields_value(&o->res.fields, FIELD_X_ACCEL_LIMIT_RATE);
-    struct str charset = fields_value(&o->res.fields, FIELD_X_ACCEL_CHARSET);
-    uint64_t n;
-
-    o->unbuffered = !o->conf->buffering;
-    if (!(ignored & IGNORE_X_ACCEL_BUFFERING)) {
-        if (str_eq_nocase(buffering, S("yes")))
-            o->unbuffered = false;
-        else if (str_eq_nocase(buffering, S("no")))
-            o->unbuffered = true;
-    }
-    if (!(ignored & IGNORE_X_ACCEL_LIMIT_RATE) && num_parse_u64(rate, &n)) {
-        o->r->limit_rate = n;
-        o->r->limit_rate_set = true;
-    }
-    if (!(ignored & IGNORE_X_ACCEL_CHARSET) && charset.len > 0)
-        o->r->res.charset = charset;
-}
-
-/* The origin names a URI of ours whose answer takes the place of its own (nginx's X-Accel-Redirect). */
-static enum phase_result
-accel_redirect(struct origin *o, struct str where)
-{
-    struct exchange *x = &o->r->x;
-
-    static const enum field_id kept[] = { FIELD_SET_COOKIE, FIELD_CONTENT_DISPOSITION,
-                                          FIELD_CACHE_CONTROL, FIELD_EXPIRES, FIELD_ACCEPT_RANGES };
-
-    for (size_t i = 0; i < ARRAY_LEN(kept); i++)
-        for (struct field *f = fields_get(&o->res.fields, kept[i]); f != NULL;
-             f = fields_more(&o->res.fields, f))
-            fields_add(&o->r->res.fields, f->id, f->name, f->value);
-    if (o->res.content_type.len > 0)
-        o->r->res.content_type = o->res.content_type;
-    origin_close(o);
-    return where.ptr[0] == '@' ? redirect_named(x, where) : redirect_internal(x, where, STR_NONE);
-}
-
-static bool
-is_hidden(const struct origin *o, const struct field *f)
-{
-    char lower[128];
-    struct str name;
-
-    if (f->name.len >= sizeof(lower))
-        return false;
-    for (size_t i = 0; i < f->name.len; i++)
-        lower[i] = char_lower(f->name.ptr[i]);
-    name = str_n(lower, f->name.len);
-    return hash_get(o->conf->hidden, name) != NULL;
-}
-
-/* What the client gets of the origin's head. The request's own response may hold fields of an earlier location. */
-static bool
-pass_head(struct origin *o)
-{
-    struct response *to = &o->r->res;
-    struct field *f;
-
-    for (uint32_t i = 0; (f = fields_each(&o->res.fields, &i)) != NULL;) {
-        if (!is_hidden(o, f))
-            fields_add(&to->fields, f->id, f->name, f->value);
-    }
-    to->status = o->res.status;
-    to->reason = o->res.reason;
-    to->length = o->res.length;
-    to->content_type = o->res.content_type;
-    to->etag = o->res.etag;
-    to->last_modified = o->res.last_modified;
-    to->accept_ranges = o->conf->force_ranges;
-    to->keep_length = true;
-    to->from_origin = true;
-    to->trailers = o->res.trailers;
-    return !to->fields.failed;
-}
-
-/* Takes what the head's read brought of the body; a small response is complete before its head goes out. */
-static enum phase_result
-respond(struct origin *o)
-{
-    struct request *r = o->r;
-    uint64_t moved = 0;
-    struct str where = fields_value(&o->res.fields, FIELD_X_ACCEL_REDIRECT);
-
-    if (where.len > 0 && !(o->conf->ignore_headers & IGNORE_X_ACCEL_REDIRECT))
-        return accel_redirect(o, where);
-    if (o->conf->intercept_errors && o->res.status >= 300 && error_page_matches(r, o->res.status)) {
-        uint16_t status = o->res.status;
-
-        if (status == 401)
-            fields_add(&r->res.fields, FIELD_WWW_AUTHENTICATE, STR_NONE,
-                       fields_value(&o->res.fields, FIELD_WWW_AUTHENTICATE));
-        origin_close(o);
-        return phase_respond(&r->x, status);
-    }
-
-    accel_fields(o);
-    o->passed = true;
-    if (!pass_head(o) || !open_out(o)) {
-        origin_close(o);
-        return phase_respond(&r->x, 500);
-    }
-    r->res.body = source_checked(&o->out);
-    o->splicing = !o->unbuffered && may_splice(o);
-    if (!o->unbuffered && !o->splicing)
-        pump(o);
-    else if (o->splicing && o->driver->ops->buffered(o))
-        (void)pump_step(o, &moved);
-    return response_start(r);
-}
+/* ---- the phase engine's side ---- */
 
 enum phase_result
 origin_answer(struct origin *o)
 {
-    switch (o->verdict) {
+    enum origin_verdict verdict = o->verdict;
+
+    o->verdict = VERDICT_NONE;
+    switch (verdict) {
     case VERDICT_NONE:
         return PHASE_WAIT;
     case VERDICT_HEAD:
-        o->verdict = VERDICT_NONE;
-        return respond(o);
+        return origin_respond(o);
     case VERDICT_STATUS:
         break;
     }
@@ -953,33 +728,37 @@ origin_answer(struct origin *o)
 /* ---- begin and end ---- */
 
 static void
-origin_cleanup(void *data)
+origin_on_abort(struct abort_hook *h, struct exchange *x)
 {
-    origin_close(data);
+    (void)x;
+    origin_close(CONTAINER_OF(h, struct origin, on_abort));
 }
 
 void
 origin_begin(struct origin *o, struct request *r, struct upstream_group *g,
-             const struct origin_conf *conf, const struct origin_driver *driver,
-             struct source *body, int64_t body_length)
+             const struct origin_conf *conf, const struct origin_driver *driver)
 {
+    struct upstream_history *h = upstream_history(&r->x);
+
     o->r = r;
     o->conf = conf;
     o->driver = driver;
-    o->body = body;
-    o->body_length = body_length;
     o->pipe[0] = o->pipe[1] = -1;
-    o->pump.run = pump_task;
+    o->send_timer.on_time = origin_on_send_time;
+    o->on_abort.run = origin_on_abort;
+    o->on_ready.run = origin_on_ready;
+    o->send_task.run = origin_send_task;
     o->begun = true;
-    r->ignore_client_abort = conf->ignore_client_abort;
-    response_init(&o->res, request_arena(r));
-    if (!arena_on_free(request_arena(r), origin_cleanup, o)) {
-        o->state = ORIGIN_DONE;
-        give_verdict(o, VERDICT_STATUS, 500);
-        return;
-    }
     upstream_begin(&o->try, g, &r->x);
     o->try.pool_key = conf;
+    response_init(&o->res, request_arena(r));
+    (void)fields_reserve(&o->res.fields, RESPONSE_FIELDS);
+    if (h == NULL) {
+        give_up(o, 500);
+        return;
+    }
+    h->origin = o;
+    exchange_on_abort(&r->x, &o->on_abort);
     origin_run(o);
 }
 
@@ -988,24 +767,59 @@ origin_close(struct origin *o)
 {
     struct upstream_history *h;
 
-    if (o->closed || !o->begun)
+    if (!o->begun || o->closed)
         return;
     o->closed = true;
-    if (o->state != ORIGIN_DONE && o->attempt != NULL && o->attempt->response_ms < 0)
-        o->attempt->response_ms = since_attempt(o);
+    exchange_off_abort(&o->on_abort);
+    attempt_end(o);
     o->state = ORIGIN_DONE;
     o->recv = RECV_END;
+    if (o->tunnel)
+        o->driver->tunnel_close(o);
     conn_drop(o);
     upstream_end(&o->try);
-    task_cancel(&o->pump);
-    source_stop(o->body, STOP_DONE);
-    o->body = NULL;
-    spool_free(o->spool);
-    o->spool = NULL;
-    buf_put(o->read_buf);
-    o->read_buf = NULL;
-    pipe_back(o);
-    h = upstream_history(&o->r->x);
-    if (h != NULL)
+    drop_body(o, STOP_DONE);
+    origin_body_close(o);
+    h = upstream_history_of(&o->r->x);
+    if (h != NULL) {
         h->jumped = true;
+        h->origin = NULL;
+    }
+}
+
+/* ---- what the request's room asks ---- */
+
+static struct origin *
+origin_of(const struct request *r)
+{
+    struct upstream_history *h = upstream_history_of((struct exchange *)(uintptr_t)&r->x);
+
+    return h != NULL ? h->origin : NULL;
+}
+
+static void
+describe_upstream(const struct request *r, struct text *t)
+{
+    const struct origin *o = origin_of(r);
+
+    if (o == NULL)
+        return;
+    TEXT_LIT(t, ", upstream: \"");
+    o->driver->describe(o, t);
+    text_char(t, '"');
+}
+
+static bool
+outlives_client(const struct request *r)
+{
+    const struct origin *o = origin_of(r);
+
+    return o != NULL && o->conf->ignore_client_abort && o->state != ORIGIN_DONE;
+}
+
+__attribute__((constructor)) static void
+origin_set_up(void)
+{
+    request_describe_upstream = describe_upstream;
+    request_outlives_client = outlives_client;
 }

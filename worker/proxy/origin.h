@@ -12,26 +12,21 @@
 
 #include "worker/http/http_conf.h"
 #include "worker/http/spool.h"
+#include "worker/net/rate.h"
 #include "worker/proxy/origin_stream.h"
 #include "worker/upstream/upstream.h"
 
+/* The attempt. Each state says what is already true in it. */
 enum origin_state {
     ORIGIN_PICK,    /* no peer chosen; nothing allocated beyond the exchange */
     ORIGIN_CONNECT, /* peer counted as busy; conn may be half open */
     ORIGIN_ACTIVE,  /* connected; the send half and the receive half run side by side */
-    ORIGIN_DONE,    /* conn is back in the idle pool or closed; peer released */
+    ORIGIN_DONE,    /* conn is back in the idle pool or closed, or a tunnel; peer released */
 };
-enum send_state {
-    SEND_HEAD,
-    SEND_BODY,
-    SEND_SHUT
-}; /* request half; pulls the request body's cursor */
-enum recv_state {
-    RECV_HEAD,
-    RECV_BODY,
-    RECV_TRAILERS,
-    RECV_END
-}; /* may overtake the request half from HEAD on */
+/* The request half; pulls the request body's cursor. */
+enum send_state { SEND_HEAD, SEND_BODY, SEND_SHUT };
+/* The response half; may overtake the request half from HEAD on. */
+enum recv_state { RECV_HEAD, RECV_BODY, RECV_END };
 
 /* What origin_conf.ignore_headers names. */
 enum origin_ignore {
@@ -46,11 +41,24 @@ enum origin_ignore {
     IGNORE_VARY = 1 << 8,
 };
 
-/* The settings that all protocols share: origin_conf.def makes their rows, prefixed per protocol. Times in ms. */
+/* Field names: a bit per known one, a list of the others. Lower case does not matter. */
+struct name_set {
+    bool known[FIELD_COUNT];
+    struct vec others; /* of struct str */
+};
+/* False: memory. */
+bool name_set_add(struct name_set *s, struct arena *a, struct str name);
+void name_set_remove(struct name_set *s, struct str name);
+bool name_set_has(const struct name_set *s, const struct field *f);
+/* Whether Connection names further fields that belong to that connection alone (RFC 9110, 7.6.1). */
+bool connection_nominates(const struct fields *fields);
+
+/* The settings that all protocols share: origin_conf.h makes their rows, prefixed per protocol. Times in ms. */
 struct origin_conf {
+    struct template bind; /* source address; "off" */
     uint64_t connect_timeout_ms, send_timeout_ms, read_timeout_ms;
     bool buffering, request_buffering, ignore_client_abort, intercept_errors, pass_request_headers;
-    bool pass_request_body, socket_keepalive, force_ranges;
+    bool pass_request_body, pass_trailers, socket_keepalive, force_ranges, bind_transparent;
     uint64_t buffer_size;     /* of the response head */
     struct conf_bufs buffers; /* number x size: the memory limit of the spool */
     uint64_t busy_buffers_size, max_temp_file_size, temp_file_write_size;
@@ -60,10 +68,8 @@ struct origin_conf {
     uint64_t next_upstream_timeout_ms; /* 0: unlimited */
     struct vec hide, pass;             /* of struct str: hide_header, pass_header */
     uint32_t ignore_headers;           /* bits of enum origin_ignore */
-    struct template bind;              /* source address; "off" */
-    bool bind_transparent;
     struct template limit_rate;
-    struct hash *hidden; /* derived: lower-case names that are not passed on -> itself */
+    struct name_set *hidden; /* derived: what is not passed on to the client */
 };
 
 struct origin;
@@ -72,8 +78,22 @@ struct origin_driver {
     const struct origin_stream_ops *ops;
     /* The connection is there (fresh or pooled): state of the stream on it. False: memory. */
     bool (*open)(struct origin *o);
-    /* The final head has come: last say of the driver (redirect rewriting, upgrade). False: not acceptable, 502. */
-    bool (*head)(struct origin *o, struct response *res);
+    /* A reader of the request body from its beginning, for an attempt; NULL: none, or memory when there is one. */
+    struct source *(*body)(struct origin *o);
+    /* The final head has come: last say of the driver (redirect rewriting). NULL: good; else why not, a 502. */
+    const char *(*head)(struct origin *o, struct response *res);
+    /* The head of 101 has been given on: takes the connection over. NULL: 101 is not accepted. False: failed. */
+    bool (*tunnel)(struct origin *o);
+    void (*tunnel_close)(struct origin *o);
+    /* "http://10.0.0.1:80/uri", for the error log. */
+    void (*describe)(const struct origin *o, struct text *t);
+};
+
+/* Why an attempt failed. */
+struct origin_fault {
+    enum upstream_failure failure; /* OK: the origin is not to blame */
+    int err;                       /* errno, or 0 */
+    const char *what; /* "upstream timed out": the log line's beginning; NULL: said already */
 };
 
 /* What the phase engine will find when it calls the content handler again. */
@@ -83,58 +103,88 @@ struct origin {
     struct request *r;
     const struct origin_conf *conf;
     const struct origin_driver *driver;
-    void *driver_data; /* the driver's, for this exchange */
+    struct abort_hook on_abort;
+    bool begun, closed;
+
+    /* The attempt. */
     enum origin_state state;
-    enum send_state send;
-    enum recv_state recv;
     enum origin_verdict verdict;
-    int status; /* VERDICT_STATUS: what to answer */
+    int status; /* VERDICT_STATUS, or when no peer is left: what to answer */
     struct upstream_try try;
     struct upstream_attempt *attempt; /* the current one, in the exchange's history */
-    struct conn *conn;
-    void *stream; /* the protocol's state on conn */
-    struct source
-        *body; /* request body: a cursor on the collected one, or the stream; NULL: none */
-    int64_t body_length; /* -1: unknown */
-    struct response res; /* the head under way */
-    struct spool *spool; /* buffered response; NULL: unbuffered, or no response yet */
-    struct source out;   /* what the response's body is: cursor, splice, or direct reads */
-    struct task pump;    /* reads on when the consumer did not pull */
-    struct timer send_timer;
-    uint64_t attempt_ms;  /* clock_ms when the attempt began */
-    struct buf *read_buf; /* unbuffered: what the last pull returned, without a consumer's room */
-    uint32_t informs;     /* 1xx so far: bounded */
-    bool begun, closed;
+    uint64_t attempt_ms;              /* clock_ms when it began */
+    struct conn *conn;                /* its timer: connecting, waiting for the response */
+    void *stream;                     /* the protocol's state on conn; NULL: not open */
+    struct addr from;                 /* source address; len 0: any */
+    struct origin_fault fault;        /* of STEP_FAILED, SENT_FAILED, GOT_FAILED */
     bool pooled;     /* conn came from the idle pool: it may turn out to be stale */
+    bool fresh_only; /* one was: the next try opens a new one */
     bool got_any;    /* a byte of a response has come on this attempt */
-    bool sent_any;   /* a byte of the request has gone out on any attempt */
-    bool body_begun; /* a byte of a streamed body was taken: no other attempt */
-    bool passed;     /* the head was passed on: no other attempt */
+
+    /* The request half. */
+    enum send_state send;
+    struct timer send_timer;    /* while the origin takes no bytes */
+    struct source *body;        /* NULL: none */
+    int64_t body_length;        /* -1: unknown */
+    bool idempotent;            /* as it is sent */
+    bool streaming;             /* the body comes from the client as it is sent on */
+    bool sent_any;              /* a byte of the request has gone out, on any attempt */
+    bool send_failed;           /* the origin takes no more: an answer may still be there */
+    struct ready_hook on_ready; /* the body's source said WAIT */
+    struct task send_task;
+
+    /* The response half: origin_body.c. */
+    enum recv_state recv;
+    struct response res; /* the head under way */
+    struct str first;    /* body bytes that came with the head */
+    uint32_t informs;    /* 1xx so far: bounded */
+    bool passed;         /* the head was passed on: no other attempt */
     bool unbuffered;
-    bool streaming; /* the request body comes from the client as it is sent on */
-    bool tunnel;    /* both bodies are raw: after 101 */
-    bool out_open;  /* the response's body was made and not stopped yet */
-    bool failed;    /* the body ended early */
-    bool splicing; /* the last pull moved a pipe: leave bytes to the next one if it comes at once */
-    bool fresh_only;   /* a pooled connection was stale: the next try opens a new one */
-    int pipe[2];       /* pooled pipe of a splice; -1: none */
-    uint64_t pipe_len; /* bytes in it that the consumer has not been seen to take */
+    bool tunnel;         /* 101 was passed on: the connections are a relay's */
+    bool failed;         /* the body ended early */
+    bool out_open;       /* the response's body was made and not stopped yet */
+    bool splicing;       /* the consumer takes pipes: bytes are left to it while it takes any */
+    struct source out;   /* what the response's body is: cursor, splice, or direct reads */
+    struct spool *spool; /* buffered response; NULL: unbuffered, or complete with its head */
+    struct task pump;    /* reads into the spool what the consumer did not pull */
+    struct rate rate;    /* of reading: limit_rate */
+    struct timer rate_timer;
+    struct buf *read_buf; /* unbuffered: what the last pull returned, without a consumer's room */
+    int pipe[2];          /* pooled pipe of a splice; -1: none */
 };
 
 /*
- * Starts the exchange of r with group g. The request body has been collected (body: a cursor) or is a stream. `o` is zeroed
- * memory of r. The caller then returns origin_answer(o).
+ * Starts the exchange of r with group g. `o` is zeroed memory of r, but for body_length, idempotent and streaming. The body
+ * has been collected or is a stream, and is asked of the driver. The caller then returns origin_answer(o).
  */
 void origin_begin(struct origin *o, struct request *r, struct upstream_group *g,
-                  const struct origin_conf *conf, const struct origin_driver *driver,
-                  struct source *body, int64_t body_length);
+                  const struct origin_conf *conf, const struct origin_driver *driver);
 /* WAIT until there is a verdict; then the response, a redirect, or an error's result. */
 enum phase_result origin_answer(struct origin *o);
 /* Ends whatever is under way: connection closed, peer released, body stopped. Again is harmless. */
 void origin_close(struct origin *o);
-/* The driver's client side got bytes or space: runs both halves. For conn->on_event of stream protocols. */
+/* Bytes or room: runs both halves. For stream protocols. */
 void origin_run(struct origin *o);
-/* Logs with "upstream" context what went wrong and tries the next peer or gives up. */
-void origin_failed(struct origin *o, enum upstream_failure failure, int err, const char *what);
+/* A request body that streams has more: runs the request half. */
+void origin_more_body(struct origin *o);
+/* For drivers: remembers why; false. */
+bool origin_blame(struct origin *o, enum upstream_failure failure, int err, const char *what);
+
+/* ---- between origin.c and origin_body.c ---- */
+
+/* The response is complete: the peer did well, its connection may serve another request. */
+void origin_response_complete(struct origin *o);
+/* o->fault happened after the head was passed on: the client sees an aborted response. */
+void origin_response_failed(struct origin *o);
+/* The final head came: takes what was read with it. False: o->fault. */
+bool origin_take_first(struct origin *o);
+/* An event brought bytes of the body. */
+void origin_recv_body(struct origin *o);
+/* Reading goes on later: spool, pipe and buffers of the response go. */
+void origin_body_close(struct origin *o);
+/* With pass_trailers: the origin's trailer fields become the response's. */
+void origin_pass_trailers(struct origin *o);
+/* Gives the head on, in a phase. */
+enum phase_result origin_respond(struct origin *o);
 
 #endif

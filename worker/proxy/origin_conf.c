@@ -4,7 +4,6 @@
  */
 #include "worker/proxy/origin_conf.h"
 
-#include "common/base/hash.h"
 #include "common/base/num.h"
 #include "common/conf/config.h"
 
@@ -74,14 +73,58 @@ origin_set_bind(struct conf_load *l, const struct directive *d, struct conf_node
     return true;
 }
 
-static struct str
-lower(struct arena *a, struct str s)
-{
-    struct text t;
+/* ---- sets of field names ---- */
 
-    text_init(&t, a);
-    text_lower(&t, s);
-    return text_str(&t);
+bool
+name_set_add(struct name_set *s, struct arena *a, struct str name)
+{
+    enum field_id id = field_id(name);
+    struct str *slot;
+
+    s->known[id] |= id != FIELD_OTHER;
+    if (id != FIELD_OTHER)
+        return true;
+    if (s->others.size == 0)
+        vec_init(&s->others, a, sizeof(*slot));
+    slot = VEC_PUSH(&s->others, struct str);
+    if (slot == NULL)
+        return false;
+    *slot = name;
+    return true;
+}
+
+void
+name_set_remove(struct name_set *s, struct str name)
+{
+    s->known[field_id(name)] = false;
+    for (uint32_t i = s->others.len; i-- > 0;)
+        if (str_eq_nocase(*VEC_AT(&s->others, struct str, i), name))
+            vec_remove(&s->others, i);
+}
+
+bool
+name_set_has(const struct name_set *s, const struct field *f)
+{
+    if (f->id != FIELD_OTHER)
+        return s->known[f->id];
+    VEC_FOREACH (name, struct str, &s->others)
+        if (str_eq_nocase(*name, f->name))
+            return true;
+    return false;
+}
+
+bool
+connection_nominates(const struct fields *fields)
+{
+    static const char *const plain[] = { "keep-alive", "close", "upgrade" };
+    const struct field *f = fields_get(fields, FIELD_CONNECTION);
+
+    if (f == NULL || fields_more(fields, f) != NULL)
+        return f != NULL;
+    for (size_t i = 0; i < ARRAY_LEN(plain); i++)
+        if (str_eq_nocase(f->value, str_c(plain[i])))
+            return false;
+    return true;
 }
 
 static bool
@@ -89,20 +132,21 @@ make_hidden(struct conf_load *l, struct origin_conf *c, const char *const *alway
 {
     struct arena *a = conf_arena(l);
 
-    c->hidden = ARENA_NEW(a, struct hash);
+    c->hidden = ARENA_NEW(a, struct name_set);
     if (c->hidden == NULL)
         return false;
-    hash_init(c->hidden, a);
     for (; *always != NULL; always++)
-        if (!hash_set(c->hidden, lower(a, str_c(*always)), c))
+        if (!name_set_add(c->hidden, a, str_c(*always)))
             return false;
     VEC_FOREACH (name, struct str, &c->pass)
-        (void)hash_del(c->hidden, lower(a, *name));
+        name_set_remove(c->hidden, *name);
     VEC_FOREACH (name, struct str, &c->hide)
-        if (!hash_set(c->hidden, lower(a, *name), c))
+        if (!name_set_add(c->hidden, a, *name))
             return false;
     return true;
 }
+
+/* ---- at the end of a load ---- */
 
 bool
 origin_conf_finish(struct conf_load *l, struct scope *s, struct origin_conf *c, const char *prefix,

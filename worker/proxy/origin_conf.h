@@ -34,6 +34,7 @@ bool origin_conf_finish(struct conf_load *l, struct scope *s, struct origin_conf
         D_FLAG(p "_pass_request_headers", ORIGIN_CTX, T, origin.pass_request_headers,              \
                DEFAULT(on)),                                                                       \
         D_FLAG(p "_pass_request_body", ORIGIN_CTX, T, origin.pass_request_body, DEFAULT(on)),      \
+        D_FLAG(p "_pass_trailers", ORIGIN_CTX, T, origin.pass_trailers, DEFAULT(off)),             \
         D_FLAG(p "_socket_keepalive", ORIGIN_CTX, T, origin.socket_keepalive, DEFAULT(off)),       \
         D_FLAG(p "_force_ranges", ORIGIN_CTX, T, origin.force_ranges, DEFAULT(off)),               \
         D_SIZE(p "_buffer_size", ORIGIN_CTX, T, origin.buffer_size, DEFAULT(4k)),                  \
@@ -54,6 +55,9 @@ bool origin_conf_finish(struct conf_load *l, struct scope *s, struct origin_conf
                .inherit = I_LIST),                                                                 \
         D_BITS(p "_ignore_headers", ORIGIN_CTX, T, origin.ignore_headers, origin_ignore_names),    \
         D_CALL(p "_bind", ORIGIN_CTX, ARGS(1, 2), origin_set_bind, FIELD(T, origin.bind)),         \
-        D_TEMPLATE(p "_limit_rate", ORIGIN_CTX, T, origin.limit_rate)
+        D_TEMPLATE(p "_limit_rate", ORIGIN_CTX, T, origin.limit_rate),                             \
+        D_NO_OP(p "_headers_hash_max_size", ORIGIN_CTX, ARGS(1, 1), "tables size themselves"),     \
+        D_NO_OP(p "_headers_hash_bucket_size", ORIGIN_CTX, ARGS(1, 1), "tables size themselves"),  \
+        D_NO_OP(p "_send_lowat", ORIGIN_CTX, ARGS(1, 1), "nginx ignores it on Linux too")
 
 #endif

@@ -1,176 +1,81 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * proxy.c - module `proxy`: HTTP/1.x origins. proxy_pass, what the request to the origin says, and its settings.
- *
- * The request head is made from a list merged at load: the fields of proxy_set_header in order, and a set of names that
- * are not taken over from the client's request (those set, and what belongs to one connection only).
+ * proxy.c - module `proxy`: HTTP/1.x origins. proxy_pass, its content handler, and the h1 client as an origin stream.
  */
 #include "worker/proxy/proxy.h"
 
-#include "common/base/escape.h"
-#include "common/base/hash.h"
-#include "common/base/num.h"
-#include "worker/http/redirect.h"
+#include "worker/http/body.h"
+#include "worker/http/date.h"
 #include "worker/http/request_body.h"
-#include "worker/proxy/upgrade.h"
 
-/* ---- the URL of proxy_pass ---- */
+/* ---- proxy_pass ---- */
 
-/* "http://host:port/uri" into its parts; false: no http URL. */
+/* Where the authority of "http://AUTHORITY/uri" ends; for unix:/path:/uri behind its path. */
+static size_t
+authority_end(struct str rest)
+{
+    size_t slash, question;
+
+    if (str_starts(rest, S("unix:")))
+        return 5 + str_find(str_from(rest, 5), ':');
+    slash = str_find(rest, '/');
+    question = str_find(rest, '?');
+    return question < slash ? question : slash;
+}
+
 bool
 proxy_url_parse(struct str text, struct proxy_url *u)
 {
     struct str rest;
-    size_t slash;
+    size_t end;
+    bool unix_socket;
 
-    memset(u, 0, sizeof(*u));
+    *u = (struct proxy_url){ .port = 80 };
     if (!str_starts_nocase(text, S("http://")))
         return false;
-    u->scheme = S("http");
-    u->port = 80;
     rest = str_from(text, 7);
-    if (str_starts(rest, S("unix:"))) {
-        /* unix:/path[:/uri] */
-        size_t colon = 5 + str_find(str_from(rest, 5), ':');
+    unix_socket = str_starts(rest, S("unix:"));
+    end = authority_end(rest);
+    u->host = str_upto(rest, end);
+    u->uri = str_from(rest, unix_socket && end < rest.len ? end + 1 : end);
+    u->host_header = unix_socket ? S("localhost") : u->host;
+    return u->host.len > (unix_socket ? 5 : 0);
+}
 
-        u->host = str_upto(rest, colon);
-        u->uri = colon < rest.len ? str_from(rest, colon + 1) : STR_NONE;
-    } else {
-        slash = str_find(rest, '/');
-        size_t question = str_find(rest, '?');
-
-        if (question < slash)
-            slash = question;
-        u->host = str_upto(rest, slash);
-        u->uri = slash < rest.len ? str_from(rest, slash) : STR_NONE;
-    }
-    u->has_uri = u->uri.len > 0;
-    u->host_header = str_starts(u->host, S("unix:")) ? S("localhost") : u->host;
-    return u->host.len > 0;
+/* A URI begins with '/': "http://host?x" means "/?x". False: memory. */
+static bool
+complete_uri(struct proxy_url *u, struct arena *a)
+{
+    if (u->uri.len == 0 || u->uri.ptr[0] == '/')
+        return true;
+    u->uri = arena_fmt(a, "/%.*s", STR(u->uri));
+    return u->uri.ptr != NULL;
 }
 
 static bool
-set_pass_const(struct conf_load *l, struct conf_node *n, struct proxy_conf *c)
+set_pass_const(struct conf_load *l, struct conf_node *n, struct proxy_conf *c,
+               const struct location *loc)
 {
     if (!proxy_url_parse(n->args[1], &c->url)) {
-        if (str_starts_nocase(n->args[1], S("https://"))) {
-            conf_fail(
-                l, n, 1,
-                "https protocol requires TLS towards origins, which this version does not support");
-            return false;
-        }
-        return conf_fail(l, n, 1, "invalid URL prefix");
-    }
-    return true;
-}
-
-static bool
-proxy_set_pass(struct conf_load *l, const struct directive *d UNUSED, struct conf_node *n,
-               void *conf)
-{
-    struct proxy_conf *c = conf;
-    struct location *loc = http_location_of(conf_scope(l));
-
-    if (c->pass.set && c->pass_scope == conf_scope(l))
-        return conf_fail(l, n, 0, "\"proxy_pass\" directive is duplicate");
-    c->pass_node = n;
-    c->pass_scope = conf_scope(l);
-    if (!template_compile(l, n, 1, n->args[1], &c->pass))
+        if (!str_starts_nocase(n->args[1], S("https://")))
+            return conf_fail(l, n, 1, "invalid URL prefix");
+        conf_fail(l, n, 1, "https protocol requires TLS towards origins");
+        conf_hint(l, "this version does not support it");
         return false;
-    if (template_is_const(&c->pass)) {
-        if (!set_pass_const(l, n, c))
-            return false;
-        if (c->url.has_uri && loc != NULL &&
-            (loc->kind == LOCATION_REGEX || loc->kind == LOCATION_NAMED))
-            return conf_fail(
-                l, n, 1,
-                "\"proxy_pass\" cannot have URI part in location given by regular expression, or "
-                "inside "
-                "named location, or inside \"if\" statement, or inside \"limit_except\" block");
-        if (c->url.has_uri && conf_scope(l)->kind != SCOPE_LOCATION)
-            return conf_fail(
-                l, n, 1,
-                "\"proxy_pass\" cannot have URI part in location given by regular expression, or "
-                "inside "
-                "named location, or inside \"if\" statement, or inside \"limit_except\" block");
     }
-    c->location_len = loc != NULL ? loc->name.len : 0;
-    http_set_content(l, proxy_content);
-    return true;
-}
-
-/* ---- proxy_set_header and what is not passed on ---- */
-
-static bool
-proxy_set_field(struct conf_load *l, const struct directive *d UNUSED, struct conf_node *n,
-                void *conf)
-{
-    struct proxy_conf *c = conf;
-    struct proxy_field *f;
-
-    if (c->fields.size == 0)
-        vec_init(&c->fields, conf_arena(l), sizeof(*f));
-    if (!field_name_valid(n->args[1]))
-        return conf_fail(l, n, 1, "invalid field name \"%.*s\"", STR(n->args[1]));
-    f = VEC_PUSH(&c->fields, struct proxy_field);
-    if (f == NULL)
+    if (!complete_uri(&c->url, conf_arena(l)))
         return conf_fail(l, n, 0, "no memory");
-    f->name = n->args[1];
-    return template_compile(l, n, 2, n->args[2], &f->value);
-}
-
-static bool
-proxy_set_body(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
-{
-    return conf_set_template(l, d, n, conf);
-}
-
-/* Fields of one connection (RFC 9110, 7.6.1), and those that are made anew for the origin. */
-static const char *const never_passed[] = {
-    "Connection", "Keep-Alive",     "Proxy-Connection", "Transfer-Encoding",
-    "TE",         "Upgrade",        "Content-Length",   "Expect",
-    "Host",       "HTTP2-Settings", "Trailer",          NULL,
-};
-
-static bool
-is_set(const struct proxy_conf *c, struct str name)
-{
-    VEC_FOREACH (f, struct proxy_field, &c->fields)
-        if (str_eq_nocase(f->name, name))
-            return true;
-    return false;
-}
-
-static bool
-drop_name(struct conf_load *l, struct proxy_conf *c, struct str name)
-{
-    struct text t;
-
-    text_init(&t, conf_arena(l));
-    text_lower(&t, name);
-    return !t.failed && hash_set(c->dropped, text_str(&t), c);
-}
-
-static bool
-make_request_list(struct conf_load *l, struct proxy_conf *c)
-{
-    c->dropped = ARENA_NEW(conf_arena(l), struct hash);
-    if (c->dropped == NULL)
-        return false;
-    hash_init(c->dropped, conf_arena(l));
-    for (const char *const *n = never_passed; *n != NULL; n++)
-        if (!drop_name(l, c, str_c(*n)))
-            return false;
-    VEC_FOREACH (f, struct proxy_field, &c->fields) {
-        if (!drop_name(l, c, f->name))
-            return false;
-        c->sets_length |= str_eq_nocase(f->name, S("Content-Length"));
-    }
-    c->default_host = !is_set(c, S("Host"));
-    c->default_connection = !is_set(c, S("Connection"));
+    if (c->url.uri.len > 0 &&
+        (loc == NULL || loc->kind == LOCATION_REGEX || loc->kind == LOCATION_NAMED ||
+         conf_scope(l)->kind != SCOPE_LOCATION))
+        return conf_fail(l, n, 1,
+                         "\"proxy_pass\" cannot have URI part in location given by regular "
+                         "expression, or inside named location, or inside \"if\" statement, or "
+                         "inside \"limit_except\" block");
     return true;
 }
 
+/* What the origin's head says to us, and what belongs to its connection. */
 static const char *const hidden_names[] = {
     "Date",
     "Server",
@@ -184,8 +89,8 @@ static const char *const hidden_names[] = {
     "Keep-Alive",
     "Proxy-Connection",
     "Transfer-Encoding",
+    "Content-Length",
     "Upgrade",
-    "Trailer",
     "TE",
     NULL,
 };
@@ -197,200 +102,60 @@ proxy_finish(struct conf_load *l, struct scope *s, void *conf)
 
     if (!origin_conf_finish(l, s, &c->origin, "proxy", hidden_names))
         return false;
-    if (!make_request_list(l, c))
+    if (!c->origin.pass_trailers && !name_set_add(c->origin.hidden, conf_arena(l), S("Trailer")))
         return conf_fail_at(l, s->pos, "no memory");
     if (c->pass.set && template_is_const(&c->pass) && c->group == NULL) {
         c->group = upstream_of_url(l, c->pass_node, 1, c->url.host, c->url.port);
         if (c->group == NULL)
             return false;
     }
-    return proxy_redirect_finish(l, c);
-}
-
-/* ---- the request to the origin ---- */
-
-static const struct proxy_conf *
-proxy_conf_of(const struct request *r)
-{
-    return scope_conf(r->x.scope, &proxy_module);
-}
-
-struct proxy_exchange *
-proxy_of(struct exchange *x)
-{
-    return exchange_state(x, &proxy_module, sizeof(struct proxy_exchange));
-}
-
-/* The target: as sent, or the location's part replaced by the URI of proxy_pass. */
-static void
-add_target(struct text *t, const struct proxy_exchange *p)
-{
-    const struct request *r = p->origin.r;
-    const struct proxy_conf *c = p->conf;
-
-    if (!template_is_const(&c->pass) && p->url.has_uri) {
-        if (p->url.uri.ptr[0] == '?')
-            text_char(t, '/');
-        text_add(t, p->url.uri);
-        return;
-    }
-    if (!p->url.has_uri && r->uri_as_sent) {
-        text_add(t, r->target);
-        return;
-    }
-    if (p->url.has_uri) {
-        text_add(t, p->url.uri);
-        if (c->location_len <= r->uri.len)
-            escape_uri(t, str_from(r->uri, c->location_len), ESCAPE_URI_PATH);
-    } else {
-        escape_uri(t, r->uri, ESCAPE_URI_PATH);
-    }
-    if (r->args.len > 0) {
-        text_char(t, '?');
-        text_add(t, r->args);
-    }
-}
-
-static void
-add_line(struct text *t, struct str name, struct str value)
-{
-    text_add(t, name);
-    TEXT_LIT(t, ": ");
-    text_add(t, value);
-    TEXT_LIT(t, "\r\n");
-}
-
-/* An empty value: the field is not sent. False: the value would break the head apart. */
-static bool
-add_set_field(struct proxy_exchange *p, struct text *t, const struct proxy_field *f)
-{
-    struct str value = template_expand(&p->origin.r->x, &f->value);
-
-    if (value.ptr == NULL)
-        return false;
-    if (value.len == 0)
-        return true;
-    if (!field_value_valid(value)) {
-        xlog(&p->origin.r->x, LOG_LEVEL_ERROR, 0, "invalid value of field \"%.*s\" for upstream",
-             STR(f->name));
-        return false;
-    }
-    p->sent_upgrade |= str_eq_nocase(f->name, S("Upgrade"));
-    add_line(t, f->name, value);
-    return true;
-}
-
-static bool
-is_dropped(const struct proxy_exchange *p, const struct field *f)
-{
-    char lower[64];
-    size_t n = f->name.len;
-
-    if (f->id == FIELD_OTHER && p->conf->fields.len == 0)
-        return false;
-    if (n > sizeof(lower))
-        return false;
-    for (size_t i = 0; i < n; i++)
-        lower[i] = char_lower(f->name.ptr[i]);
-    return hash_get(p->conf->dropped, str_n(lower, n)) != NULL;
-}
-
-static void
-add_client_fields(struct proxy_exchange *p, struct text *t)
-{
-    struct request *r = p->origin.r;
-    bool nominated = fields_get(&r->fields, FIELD_CONNECTION) != NULL;
-    struct field *f;
-
-    for (uint32_t i = 0; (f = fields_each(&r->fields, &i)) != NULL;) {
-        if (is_dropped(p, f))
-            continue;
-        /* RFC 9110, 7.6.1: what Connection names belongs to the client's connection */
-        if (nominated && fields_has_token(&r->fields, FIELD_CONNECTION, f->name))
-            continue;
-        add_line(t, f->name, f->value);
-    }
-}
-
-static void
-add_length(struct proxy_exchange *p, struct text *t)
-{
-    struct origin *o = &p->origin;
-
-    if (p->conf->sets_length)
-        return;
-    if (o->body == NULL && o->body_length <= 0) {
-        if (o->r->content_length == 0 && o->body_length == 0 &&
-            (o->r->method & (METHOD_POST | METHOD_PUT)))
-            TEXT_LIT(t, "Content-Length: 0\r\n");
-        return;
-    }
-    if (o->body_length >= 0) {
-        TEXT_LIT(t, "Content-Length: ");
-        text_unum(t, (uint64_t)o->body_length);
-        TEXT_LIT(t, "\r\n");
-    } else {
-        TEXT_LIT(t, "Transfer-Encoding: chunked\r\n");
-    }
-}
-
-static struct str
-request_method(const struct proxy_exchange *p)
-{
-    struct request *r = p->origin.r;
-
-    return p->conf->method.set ? template_expand(&r->x, &p->conf->method) : r->method_name;
-}
-
-/* False: memory, or a value that cannot stand in a head (500). */
-static bool
-write_head(struct proxy_exchange *p, struct text *t)
-{
-    const struct proxy_conf *c = p->conf;
-
-    text_add(t, request_method(p));
-    text_char(t, ' ');
-    add_target(t, p);
-    if (c->http_version == HTTP_10)
-        TEXT_LIT(t, " HTTP/1.0\r\n");
-    else
-        TEXT_LIT(t, " HTTP/1.1\r\n");
-    if (c->default_host)
-        add_line(t, S("Host"), p->url.host_header);
-    if (c->default_connection && c->http_version == HTTP_10)
-        TEXT_LIT(t, "Connection: close\r\n");
-    VEC_FOREACH (f, struct proxy_field, &c->fields)
-        if (!add_set_field(p, t, f))
-            return false;
-    add_length(p, t);
-    if (c->origin.pass_request_headers)
-        add_client_fields(p, t);
-    TEXT_LIT(t, "\r\n");
-    return !t->failed;
+    return proxy_request_finish(l, s, c) && proxy_redirect_finish(l, c);
 }
 
 /* ---- the stream: HTTP/1 over the connection ---- */
 
 enum { HEAD_SIZE = 4 * 1024, HEAD_SIZE_MAX = 256 * 1024 };
 
-static struct proxy_exchange *
-proxy_of_origin(struct origin *o)
+static bool
+is_head(const struct proxy_exchange *p)
 {
-    return CONTAINER_OF(o, struct proxy_exchange, origin);
+    return str_eq(p->method, S("HEAD"));
 }
 
 static bool
 proxy_open(struct origin *o)
 {
     struct proxy_exchange *p = proxy_of_origin(o);
-    bool chunked = o->body != NULL && o->body_length < 0 && !p->conf->sets_length;
 
-    h1_client_init(&p->h1, o->conn, p->conf->origin.buffer_size, o->r->method == METHOD_HEAD,
-                   chunked);
+    h1_client_init(&p->h1, o->conn, p->conf->origin.buffer_size, is_head(p), o->body_length < 0);
+    if (p->conf->origin.pass_trailers)
+        p->h1.chunked.trailers = &o->res.trailers;
     o->stream = &p->h1;
     return true;
 }
 
+static void
+on_body(void *data)
+{
+    origin_more_body(data);
+}
+
+static struct source *
+proxy_body(struct origin *o)
+{
+    struct proxy_exchange *p = proxy_of_origin(o);
+    struct source *body;
+
+    if (p->conf->body.set)
+        return body_mem(&o->r->x, p->set_body);
+    if (!o->streaming)
+        return request_body_open(o->r, &o->r->x);
+    body = request_body_stream(o->r);
+    request_body_on_more(o->r, on_body, o);
+    return body;
+}
+
+/* False: o->fault. */
 static bool
 make_head(struct proxy_exchange *p)
 {
@@ -399,55 +164,52 @@ make_head(struct proxy_exchange *p)
         struct text t;
 
         if (b == NULL)
-            return false;
+            break;
         text_init_fixed(&t, b->mem, b->cap);
-        p->sent_upgrade = false;
-        if (write_head(p, &t)) {
-            b->start = 0;
+        if (proxy_write_head(p, &t)) {
             b->end = (uint32_t)t.len;
             return true;
         }
-        buf_put(b);
-        p->h1.out = NULL;
         if (!t.failed)
-            return false;
+            return false; /* said */
     }
+    xlog(&p->origin.r->x, LOG_LEVEL_ERROR, 0, "too large request to upstream, or no memory");
     return false;
 }
 
-static bool
-proxy_send(struct origin *o)
+static enum sent
+proxy_send(struct origin *o, struct source *body)
 {
-    struct proxy_exchange *p = proxy_of_origin(o);
-
-    switch (h1_client_send(&p->h1, o->body)) {
+    switch (h1_client_send(&proxy_of_origin(o)->h1, body)) {
     case H1_SENT_ALL:
-        o->send = SEND_SHUT;
-        return true;
-    case H1_SENT_PART:
-        if (h1_client_head_sent(&p->h1))
-            o->send = SEND_BODY;
-        return true;
+        return SENT_ALL;
+    case H1_SENT_BLOCKED:
+        return SENT_BLOCKED;
+    case H1_SENT_WAITS:
+        return SENT_WAITS;
     case H1_SENT_FAILED:
+        (void)origin_blame(o, UPSTREAM_ERROR, o->conn->error, "send() failed");
+        return SENT_FAILED;
+    case H1_SENT_BODY_FAILED:
         break;
     }
-    return false;
+    return SENT_NO_BODY;
 }
 
-static bool
-proxy_send_head(struct origin *o)
+static enum sent
+proxy_send_head(struct origin *o, struct source *body)
 {
     struct proxy_exchange *p = proxy_of_origin(o);
 
     if (p->h1.out == NULL && !make_head(p))
-        return false;
-    return proxy_send(o);
+        return SENT_NO_BODY;
+    return proxy_send(o, body);
 }
 
 static bool
-proxy_send_body(struct origin *o, struct source *body UNUSED)
+proxy_head_sent(const struct origin *o)
 {
-    return proxy_send(o);
+    return h1_client_head_sent(&proxy_of_origin(o)->h1);
 }
 
 /* What the head says in fields that have a place of their own in struct response. */
@@ -455,16 +217,45 @@ static void
 fill_response(struct origin *o, const struct h1_response_head *head)
 {
     struct response *res = &o->res;
+    bool no_body =
+        head->status == 204 || (proxy_of_origin(o)->h1.head_request && o->r->method != METHOD_HEAD);
 
     res->status = head->status;
     res->reason = head->reason;
     res->length = head->framing == H1_LENGTH ? (int64_t)head->length : -1;
-    if (head->status == 204 || (head->framing == H1_NO_BODY && head->status >= 200))
+    if (no_body)
         res->length = 0;
     res->content_type = fields_value(&res->fields, FIELD_CONTENT_TYPE);
     res->etag = fields_value(&res->fields, FIELD_ETAG);
     res->last_modified = -1;
     (void)date_parse(fields_value(&res->fields, FIELD_LAST_MODIFIED), &res->last_modified);
+}
+
+/* The log line of a response head that is none. */
+static const char *
+bad_head(struct origin *o, const char *why)
+{
+    struct str text = arena_fmt(request_arena(o->r), "upstream sent %s", why);
+
+    return text.ptr != NULL ? text.ptr : why;
+}
+
+/* A connection that ended or failed. */
+static enum recv
+closed(struct origin *o)
+{
+    int err = o->conn->error;
+
+    (void)origin_blame(o, UPSTREAM_ERROR, err,
+                       err != 0 ? "recv() failed" : "upstream prematurely closed connection");
+    return GOT_FAILED;
+}
+
+static enum recv
+no_memory(struct origin *o)
+{
+    (void)origin_blame(o, UPSTREAM_ERROR, ENOMEM, "no memory for a response of upstream");
+    return GOT_FAILED;
 }
 
 static enum recv
@@ -473,8 +264,12 @@ proxy_recv_head(struct origin *o, struct response *res)
     struct proxy_exchange *p = proxy_of_origin(o);
     struct h1_response_head head;
     const char *why;
+    enum h1_recv got = h1_client_recv_head(&p->h1, request_arena(o->r), &head, &res->fields, &why);
 
-    switch (h1_client_recv_head(&p->h1, request_arena(o->r), &head, &res->fields, &why)) {
+    o->got_any |= h1_client_buffered(&p->h1) > 0 || got == H1_RECV_HEAD;
+    if (got == H1_RECV_CLOSED || got == H1_RECV_BAD)
+        o->attempt->bytes_received += h1_client_buffered(&p->h1);
+    switch (got) {
     case H1_RECV_HEAD:
         break;
     case H1_RECV_NOTHING:
@@ -482,15 +277,13 @@ proxy_recv_head(struct origin *o, struct response *res)
     case H1_RECV_END:
         return GOT_NOTHING;
     case H1_RECV_CLOSED:
-        o->got_any = h1_client_buffered(&p->h1) > 0;
-        origin_failed(o, UPSTREAM_ERROR, o->conn->error, "upstream prematurely closed connection");
-        return GOT_FAILED;
+        return closed(o);
     case H1_RECV_BAD:
-        o->got_any = true;
-        origin_failed(o, UPSTREAM_INVALID_HEADER, 0, why);
+        (void)origin_blame(o, UPSTREAM_INVALID_HEADER, 0, bad_head(o, why));
         return GOT_FAILED;
+    case H1_RECV_NO_MEMORY:
+        return no_memory(o);
     }
-    o->got_any = true;
     o->attempt->bytes_received += p->h1.head_len;
     fill_response(o, &head);
     return head.status < 200 && head.status != 101 ? GOT_INFORM : GOT_HEAD;
@@ -509,10 +302,22 @@ to_recv(struct origin *o, enum h1_recv r, size_t got)
     case H1_RECV_HEAD:
         return GOT_NOTHING;
     case H1_RECV_CLOSED:
+        return closed(o);
     case H1_RECV_BAD:
+        (void)origin_blame(o, UPSTREAM_ERROR, 0, "upstream sent invalid chunked response");
+        return GOT_FAILED;
+    case H1_RECV_NO_MEMORY:
         break;
     }
-    return GOT_FAILED;
+    return no_memory(o);
+}
+
+static enum recv
+proxy_take(struct origin *o, struct str *bytes)
+{
+    enum h1_recv r = h1_client_take(&proxy_of_origin(o)->h1, bytes);
+
+    return to_recv(o, r, bytes->len);
 }
 
 static enum recv
@@ -532,133 +337,204 @@ proxy_splice_body(struct origin *o, int pipe_fd, size_t max, size_t *got)
 }
 
 static bool
-proxy_buffered(const struct origin *o)
+proxy_finish_stream(struct origin *o)
 {
-    return h1_client_buffered(&CONTAINER_OF(o, struct proxy_exchange, origin)->h1) > 0;
-}
+    struct proxy_exchange *p = proxy_of_origin(o);
+    bool reusable = h1_client_end(&p->h1);
 
-static bool
-proxy_finish_stream(struct origin *o, bool reusable)
-{
-    return h1_client_end(&proxy_of_origin(o)->h1) && reusable;
+    if (p->h1.extra)
+        xlog(&o->r->x, LOG_LEVEL_WARN, 0, "upstream sent more data than its response has");
+    return reusable;
 }
 
 static const struct origin_stream_ops proxy_stream_ops = {
     .send_head = proxy_send_head,
-    .send_body = proxy_send_body,
+    .send_body = proxy_send,
+    .head_sent = proxy_head_sent,
     .recv_head = proxy_recv_head,
+    .take = proxy_take,
     .recv_body = proxy_recv_body,
     .splice_body = proxy_splice_body,
-    .buffered = proxy_buffered,
     .finish = proxy_finish_stream,
 };
 
-static bool
+static const char *
 proxy_head(struct origin *o, struct response *res)
 {
     struct proxy_exchange *p = proxy_of_origin(o);
 
     if (res->status == 101)
-        return upgrade_begin(p);
+        return upgrade_check(p);
     proxy_redirect_apply(p, res);
-    return true;
+    return NULL;
+}
+
+static void
+proxy_describe(const struct origin *o, struct text *t)
+{
+    struct str addr = o->attempt != NULL ? o->attempt->addr : STR_NONE;
+
+    TEXT_LIT(t, "http://");
+    text_add(t, addr);
+    if (str_starts(addr, S("unix:")))
+        text_char(t, ':');
+    proxy_add_target(t, proxy_of_origin(o));
 }
 
 static const struct origin_driver proxy_driver = {
     .ops = &proxy_stream_ops,
     .open = proxy_open,
+    .body = proxy_body,
     .head = proxy_head,
+    .tunnel = upgrade_tunnel,
+    .tunnel_close = upgrade_close,
+    .describe = proxy_describe,
 };
 
 /* ---- the content handler ---- */
 
-/* proxy_pass with variables: the URL of this request; a group of that name, a literal address, or a name to resolve. */
-static enum phase_result
-resolve_url(struct proxy_exchange *p, struct request *r)
+struct proxy_exchange *
+proxy_of(struct exchange *x)
 {
-    struct str text = template_expand(&r->x, &p->conf->pass);
+    return exchange_state_front(x, &proxy_module, sizeof(struct proxy_exchange),
+                                offsetof(struct proxy_exchange, h1));
+}
 
-    if (text.ptr == NULL || !proxy_url_parse(text, &p->url)) {
-        xlog(&r->x, LOG_LEVEL_ERROR, 0, "invalid URL prefix in \"%.*s\"", STR(text));
+/* proxy_pass with variables: the URL of this request. */
+static enum phase_result
+make_url(struct proxy_exchange *p, struct request *r)
+{
+    struct str text;
+
+    if (p->url.host.len > 0)
+        return proxy_resolve(p, r);
+    text = template_expand(&r->x, &p->conf->pass);
+    if (!proxy_url_parse(text, &p->url) || !complete_uri(&p->url, request_arena(r)) ||
+        !field_value_valid(p->url.host)) {
+        xlog(&r->x, LOG_LEVEL_ERROR, 0, "invalid URL prefix in \"%.*s\"", LOG_STR(text));
         return phase_respond(&r->x, 500);
     }
     return proxy_resolve(p, r);
 }
 
 static enum phase_result
-take_body(struct proxy_exchange *p, struct request *r, struct source **body, int64_t *length)
+find_group(struct proxy_exchange *p, struct request *r)
 {
+    if (p->group != NULL)
+        return PHASE_NEXT;
+    if (p->conf->group == NULL)
+        return make_url(p, r);
+    p->group = p->conf->group;
+    p->url = p->conf->url;
+    return PHASE_NEXT;
+}
+
+/* What is sent besides the fields. False: the method is none, said. */
+static bool
+make_method(struct proxy_exchange *p, struct request *r)
+{
+    enum method method = r->method;
+
+    p->method = r->method_name;
+    if (p->conf->method.set) {
+        p->method = template_expand(&r->x, &p->conf->method);
+        method = method_find(p->method);
+    }
+    p->origin.idempotent = !(method & (METHOD_POST | METHOD_LOCK | METHOD_PATCH)) &&
+                           method != METHOD_OTHER; /* RFC 9110, 9.2.2 */
+    if (field_name_valid(p->method))
+        return true;
+    xlog(&r->x, LOG_LEVEL_ERROR, 0, "invalid method \"%.*s\" for upstream", LOG_STR(p->method));
+    return false;
+}
+
+/* HTTP/1.0 has no chunks: a body of unknown length is collected for it. So is one that is refused for its length. */
+static bool
+may_stream(const struct proxy_conf *c, const struct request *r)
+{
+    enum body_state state = request_body_state(r);
+    int64_t length = request_body_length(r);
+    uint64_t max = HTTP_CONF(r)->client_max_body_size;
+
+    if (c->origin.request_buffering || (state != BODY_NONE && state != BODY_AWAITED))
+        return false;
+    return length < 0 ? c->http_version != HTTP_10 : max == 0 || (uint64_t)length <= max;
+}
+
+/* Sets origin.body_length and origin.streaming. NEXT, or WAIT for the body, or an error's result. */
+static enum phase_result
+take_body(struct proxy_exchange *p, struct request *r)
+{
+    struct origin *o = &p->origin;
     enum phase_result result;
 
-    *body = NULL;
-    *length = 0;
-    if (p->conf->body.set) {
-        struct str text = template_expand(&r->x, &p->conf->body);
-
-        *length = (int64_t)text.len;
-        *body = text.len > 0 ? body_mem(&r->x, text) : NULL;
+    if (p->conf->body.set || !p->conf->origin.pass_request_body) {
+        p->set_body = p->conf->body.set ? template_expand(&r->x, &p->conf->body) : STR_NONE;
+        o->body_length = (int64_t)p->set_body.len;
         request_body_discard(r);
         return PHASE_NEXT;
     }
-    if (!p->conf->origin.pass_request_body) {
-        request_body_discard(r);
+    if (may_stream(p->conf, r)) {
+        o->body_length = request_body_length(r);
+        o->streaming = o->body_length != 0;
         return PHASE_NEXT;
     }
-    if (p->conf->origin.request_buffering || request_body_state(r) == BODY_COMPLETE) {
-        result = request_body_collect(r);
-        if (result != PHASE_NEXT)
-            return result;
-        *length = (int64_t)request_body_received(r);
-        if (*length > 0 && (*body = request_body_open(r, &r->x)) == NULL)
-            return phase_respond(&r->x, 500);
-        return PHASE_NEXT;
+    result = request_body_collect(r);
+    if (result == PHASE_NEXT && request_body_state(r) == BODY_COMPLETE) {
+        o->body = request_body_open(r, &r->x); /* NULL: it went to another origin as it came */
+        o->body_length = o->body != NULL ? (int64_t)request_body_received(r) : 0;
     }
-    if (request_body_state(r) == BODY_NONE)
-        return PHASE_NEXT;
-    *length = request_body_length(r);
-    *body = request_body_stream(r);
-    return *body != NULL ? PHASE_NEXT : phase_respond(&r->x, 500);
+    return result;
 }
 
-static void
-on_body(void *data)
-{
-    origin_run(data);
-}
-
-enum phase_result
+static enum phase_result
 proxy_content(struct exchange *x)
 {
     struct request *r = request_of(x);
     struct proxy_exchange *p = proxy_of(x);
     enum phase_result result;
-    struct source *body;
-    int64_t length;
 
     if (p == NULL)
         return phase_respond(x, 500);
     if (p->origin.begun)
         return origin_answer(&p->origin);
 
-    p->conf = proxy_conf_of(r);
-    if (p->group == NULL) {
-        if (p->conf->group != NULL) {
-            p->group = p->conf->group;
-            p->url = p->conf->url;
-        } else {
-            result = resolve_url(p, r);
-            if (result != PHASE_NEXT)
-                return result;
-        }
+    p->conf = scope_conf(x->scope, &proxy_module);
+    p->origin.r = r;
+    if (!p->body_ready) {
+        result = take_body(p, r);
+        if (result != PHASE_NEXT)
+            return result;
+        p->body_ready = true;
     }
-    result = take_body(p, r, &body, &length);
+    result = find_group(p, r);
     if (result != PHASE_NEXT)
         return result;
-    p->origin.streaming = body != NULL && request_body_state(r) == BODY_STREAMING;
-    if (p->origin.streaming)
-        request_body_on_more(r, on_body, &p->origin);
-    origin_begin(&p->origin, r, p->group, &p->conf->origin, &proxy_driver, body, length);
+    if (!make_method(p, r))
+        return phase_respond(x, 500);
+    origin_begin(&p->origin, r, p->group, &p->conf->origin, &proxy_driver);
     return origin_answer(&p->origin);
+}
+
+static bool
+proxy_set_pass(struct conf_load *l, const struct directive *d UNUSED, struct conf_node *n,
+               void *conf)
+{
+    struct proxy_conf *c = conf;
+    struct location *loc = http_location_of(conf_scope(l));
+
+    if (c->pass.set && c->pass_scope == conf_scope(l))
+        return conf_fail(l, n, 0, "\"proxy_pass\" directive is duplicate");
+    c->pass_node = n;
+    c->pass_scope = conf_scope(l);
+    c->group = NULL;
+    c->location = loc != NULL ? loc->name : STR_NONE;
+    if (!template_compile(l, n, 1, n->args[1], &c->pass))
+        return false;
+    if (template_is_const(&c->pass) && !set_pass_const(l, n, c, loc))
+        return false;
+    http_set_auto_redirect(l);
+    return http_set_content(l, proxy_content) || conf_fail(l, n, 0, "no memory");
 }
 
 /* ---- tables ---- */
@@ -674,8 +550,7 @@ static const struct directive proxy_directives[] = {
            FIELD(struct proxy_conf, pass), .inherit = I_INNER),
     D_CALL("proxy_set_header", ORIGIN_CTX, ARGS(2, 2), proxy_set_field,
            FIELD(struct proxy_conf, fields), .inherit = I_LIST),
-    D_CALL("proxy_set_body", ORIGIN_CTX, ARGS(1, 1), proxy_set_body,
-           FIELD(struct proxy_conf, body)),
+    D_TEMPLATE("proxy_set_body", ORIGIN_CTX, struct proxy_conf, body),
     D_TEMPLATE("proxy_method", ORIGIN_CTX, struct proxy_conf, method),
     D_ENUM("proxy_http_version", ORIGIN_CTX, struct proxy_conf, http_version, http_versions,
            DEFAULT(1.1)),

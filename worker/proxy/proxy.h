@@ -7,74 +7,113 @@
 
 #include "common/module.h"
 #include "worker/h1/h1_client.h"
-#include "worker/http/body.h"
-#include "worker/http/date.h"
+#include "worker/net/relay.h"
 #include "worker/net/resolver.h"
 #include "worker/proxy/origin_conf.h"
 
 /* The parts of "http://host:port/uri". */
 struct proxy_url {
-    struct str scheme, host; /* host with the port as written, or "unix:/path" */
-    struct str host_header;  /* $proxy_host */
-    uint16_t port;           /* where host names none */
-    struct str uri;          /* empty: none */
-    bool has_uri;
+    struct str host;        /* with the port as written, or "unix:/path" */
+    struct str host_header; /* $proxy_host */
+    struct str uri;         /* begins with '/'; empty: none */
+    uint16_t port;          /* where host names none */
 };
 
+/* One `proxy_set_header`. */
 struct proxy_field {
     struct str name;
     struct template value;
 };
 
 struct proxy_conf {
-    struct origin_conf origin;
+    struct origin_conf origin; /* first: origin_set_bind */
 
     struct template pass; /* I_INNER, with what follows from it */
     struct conf_node *pass_node;
     struct scope *pass_scope; /* where it stands */
     struct proxy_url url;
     struct upstream_group *group; /* NULL: the URL has variables */
-    size_t location_len;          /* of the location's name, which the URI takes the place of */
+    struct str location;          /* name that the URL's URI takes the place of */
 
     struct vec fields; /* of struct proxy_field: proxy_set_header */
     struct template body, method;
     uint32_t http_version; /* enum http_version */
-    struct vec redirects;  /* of struct proxy_rule */
+    struct vec redirects;  /* of struct proxy_rule, as written */
+    struct vec rules;      /* derived: those that hold here */
     bool redirect_off;
-    struct vec cookie_domains, cookie_paths;
+    struct vec cookie_domains, cookie_paths; /* of struct proxy_rule */
 
-    struct hash *dropped; /* derived: lower-case names that are not taken over from the client */
-    bool default_host, default_connection, sets_length;
+    /* Derived: the request head behind its first line (proxy_request.c). */
+    struct vec head;          /* of struct head_part */
+    struct name_set *dropped; /* what is not taken over from the client */
+    bool hides_length;        /* Content-Length "": none where there is no body */
+    bool asks_upgrade;        /* a constant Upgrade field */
 };
 
 /* One exchange with an origin over HTTP/1: the module's state of the exchange. */
 struct proxy_exchange {
     struct origin origin;
-    struct h1_client h1;
     const struct proxy_conf *conf;
     struct upstream_group *group;
     struct proxy_url url;
-    bool sent_upgrade;            /* the request asks for another protocol */
+    struct str method, set_body;
+    bool body_ready;      /* of the request: collected, or may be streamed */
+    bool sent_upgrade;    /* the request asks for another protocol */
+    struct relay *tunnel; /* NULL: none, or over */
+
     struct resolver_query *query; /* the name of a URL with variables */
+    struct abort_hook on_abort;   /* of the query */
     bool resolved;                /* an answer has come: */
-    bool not_found;
+    struct addr *addrs;
+    uint32_t n_addrs;
+    int resolve_status; /* what to answer without any */
+
+    struct h1_client h1; /* set up with each connection; last: it is not zeroed before */
 };
 
 extern struct module proxy_module;
 extern const struct variable proxy_variables[];
 
-enum phase_result proxy_content(struct exchange *x);
-struct proxy_exchange *proxy_of(struct exchange *x);
+/* "http://..." into its parts; false: no http URL. */
 bool proxy_url_parse(struct str text, struct proxy_url *u);
-/* The group of p->url, made or found at run time: NEXT, WAIT for a name, or an error's result. */
+/* The module's state, made at the first call; NULL: memory. */
+struct proxy_exchange *proxy_of(struct exchange *x);
+static inline struct proxy_exchange *
+proxy_of_origin(const struct origin *o)
+{
+    return CONTAINER_OF(o, struct proxy_exchange, origin);
+}
+
+/* ---- proxy_request.c: what the request to the origin says ---- */
+
+bool proxy_set_field(struct conf_load *l, const struct directive *d, struct conf_node *n,
+                     void *conf);
+bool proxy_request_finish(struct conf_load *l, struct scope *s, struct proxy_conf *c);
+/* The target: as sent, or the location's part replaced by the URI of proxy_pass. */
+void proxy_add_target(struct text *t, const struct proxy_exchange *p);
+/* The whole head. False: memory (t->failed), or a value that cannot stand in a head. */
+bool proxy_write_head(struct proxy_exchange *p, struct text *t);
+
+/* ---- proxy_resolve.c: where a proxy_pass with variables leads ---- */
+
+/* p->group of p->url, found or made now: NEXT, WAIT for a name, or an error's result. */
 enum phase_result proxy_resolve(struct proxy_exchange *p, struct request *r);
 
-/* rewrite_back.c: proxy_redirect, proxy_cookie_domain, proxy_cookie_path. */
+/* ---- rewrite_back.c: proxy_redirect, proxy_cookie_domain, proxy_cookie_path ---- */
+
 bool proxy_redirect_set(struct conf_load *l, const struct directive *d, struct conf_node *n,
                         void *conf);
 bool proxy_cookie_set(struct conf_load *l, const struct directive *d, struct conf_node *n,
                       void *conf);
 bool proxy_redirect_finish(struct conf_load *l, struct proxy_conf *c);
 void proxy_redirect_apply(struct proxy_exchange *p, struct response *res);
+
+/* ---- upgrade.c: tunnels after 101 (RFC 9110, 7.8) ---- */
+
+/* The origin has answered 101. NULL: good; else why it is not: nobody asked, or the client's protocol cannot. */
+const char *upgrade_check(struct proxy_exchange *p);
+/* struct origin_driver. */
+bool upgrade_tunnel(struct origin *o);
+void upgrade_close(struct origin *o);
 
 #endif

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * proxy_vars.c - $proxy_host, $proxy_port, $proxy_add_x_forwarded_for, $upstream_http_*, $upstream_cookie_*,
- * $upstream_trailer_*; and where a proxy_pass with variables leads.
+ * $upstream_trailer_*.
  */
-#include "common/base/num.h"
 #include "worker/core/var.h"
 #include "worker/proxy/proxy.h"
 
@@ -11,7 +10,7 @@ static const struct proxy_url *
 url_of(struct exchange *x)
 {
     const struct proxy_conf *c = scope_conf(x->scope, &proxy_module);
-    struct proxy_exchange *p = exchange_state(x, &proxy_module, 0);
+    const struct proxy_exchange *p = exchange_state(x, &proxy_module, 0);
 
     if (p != NULL && p->url.host.len > 0)
         return &p->url;
@@ -104,34 +103,39 @@ get_field(struct exchange *x, struct var_value *v, const struct fields *fields, 
         var_found(v, text_str(&t));
 }
 
+/* They last beyond an internal redirect: X-Accel-Redirect's location may ask for them. */
+static const struct fields *
+head_of(struct exchange *x)
+{
+    const struct upstream_history *h = upstream_history_of(x);
+
+    return h != NULL ? h->fields : NULL;
+}
+
 static void
 get_upstream_http(struct exchange *x, struct var_value *v, const void *data)
 {
-    struct proxy_exchange *p = exchange_state(x, &proxy_module, 0);
-
-    if (p != NULL && p->origin.begun)
-        get_field(x, v, &p->origin.res.fields, *(const struct str *)data);
+    if (head_of(x) != NULL)
+        get_field(x, v, head_of(x), *(const struct str *)data);
 }
 
 static void
 get_upstream_trailer(struct exchange *x, struct var_value *v, const void *data)
 {
-    struct proxy_exchange *p = exchange_state(x, &proxy_module, 0);
+    const struct upstream_history *h = upstream_history_of(x);
 
-    if (p != NULL && p->origin.begun)
-        get_field(x, v, &p->origin.res.trailers, *(const struct str *)data);
+    if (h != NULL && h->trailers != NULL)
+        get_field(x, v, h->trailers, *(const struct str *)data);
 }
 
 static void
 get_upstream_cookie(struct exchange *x, struct var_value *v, const void *data)
 {
-    struct proxy_exchange *p = exchange_state(x, &proxy_module, 0);
+    const struct fields *fields = head_of(x);
     struct str name = *(const struct str *)data;
+    struct field *f = fields != NULL ? fields_get(fields, FIELD_SET_COOKIE) : NULL;
 
-    if (p == NULL || !p->origin.begun)
-        return;
-    for (struct field *f = fields_get(&p->origin.res.fields, FIELD_SET_COOKIE); f != NULL;
-         f = fields_more(&p->origin.res.fields, f)) {
+    for (; f != NULL; f = fields_more(fields, f)) {
         size_t eq = str_find(f->value, '=');
 
         if (eq < f->value.len && str_eq_nocase(str_upto(f->value, eq), name)) {
@@ -152,76 +156,3 @@ const struct variable proxy_variables[] = {
     { "upstream_cookie_", get_upstream_cookie, VAR_VOLATILE | VAR_PREFIX, NULL, NULL },
     { 0 },
 };
-
-/* ---- a URL that is known only now ---- */
-
-static void
-on_name(void *data, const struct resolver_answer *a)
-{
-    struct proxy_exchange *p = data;
-    struct request *r = p->origin.r;
-    struct addr *addrs;
-
-    p->query = NULL;
-    p->resolved = true;
-    p->not_found = a->error != NULL;
-    if (a->error != NULL) {
-        xlog(&r->x, LOG_LEVEL_ERROR, 0, "%.*s could not be resolved (%s)", STR(p->url.host),
-             a->error);
-    } else {
-        addrs = arena_array(request_arena(r), a->n, sizeof(*addrs));
-        for (uint32_t i = 0; addrs != NULL && i < a->n; i++) {
-            addrs[i] = a->addrs[i];
-            addr_set_port(&addrs[i], p->url.port);
-        }
-        p->group = addrs != NULL ? upstream_dynamic(&r->x, p->url.host, addrs, a->n) : NULL;
-    }
-    phase_resume(&r->x);
-    exchange_release(&r->x, "proxy name");
-}
-
-static void
-cancel_name(void *data)
-{
-    struct proxy_exchange *p = data;
-
-    if (p->query != NULL)
-        resolver_cancel(p->query);
-    p->query = NULL;
-}
-
-enum phase_result
-proxy_resolve(struct proxy_exchange *p, struct request *r)
-{
-    struct addr a;
-    struct str host = p->url.host;
-    size_t colon = str_rfind(host, ':');
-    uint32_t port;
-    uint64_t timeout_ms;
-    const struct resolver *resolver;
-
-    if (p->resolved)
-        return p->group != NULL ? PHASE_NEXT : phase_respond(&r->x, p->not_found ? 502 : 500);
-    p->group = upstream_find(host);
-    if (p->group != NULL)
-        return PHASE_NEXT;
-    if (addr_parse(host, p->url.port, &a)) {
-        p->group = upstream_dynamic(&r->x, host, &a, 1);
-        return p->group != NULL ? PHASE_NEXT : phase_respond(&r->x, 500);
-    }
-    if (colon < host.len) {
-        if (!num_parse_u32(str_from(host, colon + 1), &port) || port == 0 || port > 65535)
-            return phase_respond(&r->x, 500);
-        p->url.port = (uint16_t)port;
-        host = str_upto(host, colon);
-    }
-    resolver = resolver_of_scope(r->x.scope, &timeout_ms);
-    p->origin.r = r;
-    if (!arena_on_free(request_arena(r), cancel_name, p))
-        return phase_respond(&r->x, 500);
-    p->query = resolver_ask(resolver, host, timeout_ms, on_name, p);
-    if (p->query == NULL)
-        return phase_respond(&r->x, 500);
-    exchange_hold(&r->x, "proxy name");
-    return PHASE_WAIT;
-}

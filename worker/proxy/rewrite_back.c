@@ -2,48 +2,55 @@
 /*
  * rewrite_back.c - proxy_redirect, proxy_cookie_domain, proxy_cookie_path: what the origin says about itself is told to
  * the client in our own terms.
+ *
+ * Of several rules the first that matches is used. A literal one replaces a prefix (of a domain, the whole), a regular
+ * expression the whole value.
  */
-#include "common/base/regex.h"
+#include "worker/http/named_regex.h"
+#include "worker/http/redirect.h"
 #include "worker/proxy/proxy.h"
 
-/* One replacement: a literal prefix (or whole domain) or a regular expression, and what takes its place. */
 struct proxy_rule {
-    struct regex *regex;  /* NULL: `from` is literal */
-    struct template from; /* may have variables */
+    struct named_regex *regex; /* NULL: */
+    struct template from;
     struct template to;
+    bool is_default; /* `proxy_redirect default`: from and to are found at the end of the load */
+    struct conf_pos pos;
 };
 
-static bool
-compile_regex(struct conf_load *l, struct conf_node *n, struct proxy_rule *rule)
-{
-    struct str pattern = str_from(n->args[1], 1);
-    bool nocase = str_starts(pattern, S("*"));
-    struct text err;
-
-    if (nocase)
-        pattern = str_from(pattern, 1);
-    text_init(&err, conf_arena(l));
-    rule->regex = regex_compile(conf_arena(l), pattern, nocase, &err);
-    return rule->regex != NULL || conf_fail(l, n, 1, "%.*s", STR(text_str(&err)));
-}
+/* ---- at load ---- */
 
 static struct proxy_rule *
-add_rule(struct conf_load *l, struct vec *rules)
+add_rule(struct conf_load *l, struct conf_node *n, struct vec *rules)
 {
+    struct proxy_rule *rule;
+
     if (rules->size == 0)
         vec_init(rules, conf_arena(l), sizeof(struct proxy_rule));
-    return VEC_PUSH(rules, struct proxy_rule);
+    rule = VEC_PUSH(rules, struct proxy_rule);
+    if (rule == NULL)
+        conf_fail(l, n, 0, "no memory");
+    else
+        rule->pos = n->pos;
+    return rule;
 }
 
 static bool
-set_rule(struct conf_load *l, struct conf_node *n, struct vec *rules)
+set_rule(struct conf_load *l, struct conf_node *n, struct vec *rules, bool nocase)
 {
-    struct proxy_rule *rule = add_rule(l, rules);
+    struct proxy_rule *rule = add_rule(l, n, rules);
+    struct str pattern = n->args[1];
 
     if (rule == NULL)
-        return conf_fail(l, n, 0, "no memory");
-    if (str_starts(n->args[1], S("~"))) {
-        if (!compile_regex(l, n, rule))
+        return false;
+    if (str_starts(pattern, S("~"))) {
+        pattern = str_from(pattern, 1);
+        if (str_starts(pattern, S("*"))) {
+            pattern = str_from(pattern, 1);
+            nocase = true;
+        }
+        rule->regex = named_regex_compile(l, n, 1, pattern, nocase);
+        if (rule->regex == NULL)
             return false;
     } else if (!template_compile(l, n, 1, n->args[1], &rule->from)) {
         return false;
@@ -51,185 +58,230 @@ set_rule(struct conf_load *l, struct conf_node *n, struct vec *rules)
     return template_compile(l, n, 2, n->args[2], &rule->to);
 }
 
-/* `default`: the URL of proxy_pass becomes the location's name; made in finish, when proxy_pass is known. */
 bool
 proxy_redirect_set(struct conf_load *l, const struct directive *d UNUSED, struct conf_node *n,
                    void *conf)
 {
     struct proxy_conf *c = conf;
+    struct proxy_rule *rule;
 
-    c->redirect_off = false;
-    if (n->n == 2) {
-        if (str_eq(n->args[1], S("off"))) {
-            c->redirect_off = true;
-            return true;
-        }
-        if (!str_eq(n->args[1], S("default")))
-            return conf_fail(l, n, 1, "invalid parameter \"%.*s\"", STR(n->args[1]));
-        struct proxy_rule *rule = add_rule(l, &c->redirects);
-
-        return rule != NULL || conf_fail(l, n, 0, "no memory"); /* empty: finish fills it */
-    }
-    return set_rule(l, n, &c->redirects);
+    c->redirect_off = n->n == 2 && str_eq(n->args[1], S("off"));
+    if (c->redirect_off)
+        return true;
+    if (n->n == 3)
+        return set_rule(l, n, &c->redirects, false);
+    if (!str_eq(n->args[1], S("default")))
+        return conf_fail(l, n, 1, "invalid parameter \"%.*s\"", STR(n->args[1]));
+    rule = add_rule(l, n, &c->redirects);
+    if (rule != NULL)
+        rule->is_default = true;
+    return rule != NULL;
 }
 
 bool
 proxy_cookie_set(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
 {
     struct vec *rules = (struct vec *)((char *)conf + d->offset);
+    bool is_domain = d->offset == offsetof(struct proxy_conf, cookie_domains);
 
     if (n->n == 2)
         return str_eq(n->args[1], S("off")) ||
                conf_fail(l, n, 1, "invalid parameter \"%.*s\"", STR(n->args[1]));
-    return set_rule(l, n, rules);
+    return set_rule(l, n, rules, is_domain);
 }
 
-static void
-fill_default(struct conf_load *l, struct proxy_conf *c, struct proxy_rule *rule)
+/* The URL of proxy_pass becomes the location's name, or without a URI its host becomes ours. */
+static bool
+fill_default(struct conf_load *l, const struct proxy_conf *c, struct proxy_rule *rule)
 {
-    struct location *loc = http_location_of(c->pass_scope);
-    struct str to = loc != NULL && c->url.has_uri ? loc->name : S("/");
+    bool has_uri = c->url.uri.len > 0;
+    struct str uri = has_uri ? c->url.uri : S("/");
 
-    rule->from.text = arena_fmt(conf_arena(l), "%.*s://%.*s%.*s", STR(c->url.scheme),
-                                STR(c->url.host_header), STR(c->url.has_uri ? c->url.uri : S("/")));
-    rule->from.set = rule->to.set = true;
-    rule->to.text = to;
+    rule->from.text =
+        arena_fmt(conf_arena(l), "http://%.*s%.*s", STR(c->url.host_header), STR(uri));
+    rule->to.text = has_uri ? c->location : S("/");
+    return rule->from.text.ptr != NULL;
 }
 
+/* The list of this scope: rows may be inherited, what `default` means is not. */
 bool
 proxy_redirect_finish(struct conf_load *l, struct proxy_conf *c)
 {
-    bool usable = c->pass.set && template_is_const(&c->pass);
+    bool known = c->pass.set && template_is_const(&c->pass);
+    const struct proxy_rule implied = { .is_default = true };
+    struct proxy_rule *slot;
 
-    if (usable && !c->redirect_off && c->redirects.len == 0 && add_rule(l, &c->redirects) == NULL)
-        return false;
-    VEC_FOREACH (rule, struct proxy_rule, &c->redirects) {
-        if (rule->to.set || rule->regex != NULL || !usable)
-            continue;
-        fill_default(l, c, rule);
+    vec_init(&c->rules, conf_arena(l), sizeof(struct proxy_rule));
+    if (!c->pass.set || c->redirect_off)
+        return true;
+    if (c->redirects.len == 0 && known) {
+        slot = VEC_PUSH(&c->rules, struct proxy_rule);
+        if (slot == NULL)
+            return false;
+        *slot = implied;
     }
+    VEC_FOREACH (rule, struct proxy_rule, &c->redirects) {
+        if (rule->is_default && !known)
+            return conf_fail_at(l, rule->pos,
+                                "\"proxy_redirect default\" cannot be used with \"proxy_pass\" "
+                                "directive with variables");
+        slot = VEC_PUSH(&c->rules, struct proxy_rule);
+        if (slot == NULL)
+            return false;
+        *slot = *rule;
+    }
+    VEC_FOREACH (rule, struct proxy_rule, &c->rules)
+        if (rule->is_default && !fill_default(l, c, rule))
+            return false;
     return true;
 }
 
-/* The value with the rule applied: true and *out. Literal rules match at the start. */
-static bool
-apply_rule(struct request *r, const struct proxy_rule *rule, struct str value, struct str *out)
+/* ---- rules at work ---- */
+
+/* What the value becomes; ptr NULL: the rule does not match, or memory is out. */
+static struct str
+apply_rule(struct request *r, const struct proxy_rule *rule, struct str value)
 {
-    struct str rest;
+    struct str from;
     struct text t;
 
-    if (!rule->to.set)
-        return false;
-    if (rule->regex != NULL) {
-        struct regex_match m;
-
-        if (!regex_match(rule->regex, value, &m, NULL))
-            return false;
-        request_captures(r, value, &m);
-        text_init(&t, request_arena(r));
-        text_add(&t, str_upto(value, m.at[0]));
-        template_append(&r->x, &rule->to, &t);
-        text_add(&t, str_from(value, m.at[1]));
-        *out = text_str(&t);
-        return !t.failed;
-    }
-    struct str from = template_expand(&r->x, &rule->from);
-
+    if (rule->regex != NULL)
+        return named_regex_match(r, rule->regex, value) ? template_expand(&r->x, &rule->to)
+                                                        : STR_NONE;
+    from = template_expand(&r->x, &rule->from);
     if (from.ptr == NULL || !str_starts(value, from))
-        return false;
-    rest = str_from(value, from.len);
+        return STR_NONE;
     text_init(&t, request_arena(r));
     template_append(&r->x, &rule->to, &t);
-    text_add(&t, rest);
-    *out = text_str(&t);
-    return !t.failed;
+    text_add(&t, str_from(value, from.len));
+    return t.len == 0 && !t.failed ? S("") : text_str(&t);
 }
 
+/* ptr NULL: no rule matches. */
 static struct str
 apply_rules(struct request *r, const struct vec *rules, struct str value)
 {
-    struct str out;
+    VEC_FOREACH (rule, struct proxy_rule, rules) {
+        struct str out = apply_rule(r, rule, value);
 
-    VEC_FOREACH (rule, struct proxy_rule, rules)
-        if (apply_rule(r, rule, value, &out))
+        if (out.ptr != NULL)
             return out;
-    return value;
+    }
+    return STR_NONE;
 }
 
-/* A domain is compared as a whole, without case and without its leading dot. */
 static struct str
-apply_domain(struct request *r, const struct vec *rules, struct str value)
+without_dot(struct str domain)
 {
-    struct str out, bare = str_starts(value, S(".")) ? str_from(value, 1) : value;
+    return str_starts(domain, S(".")) ? str_from(domain, 1) : domain;
+}
 
+/* Domains are compared as a whole, without case and leading dots; the value keeps its dot. */
+static struct str
+apply_domains(struct request *r, const struct vec *rules, struct str value)
+{
     VEC_FOREACH (rule, struct proxy_rule, rules) {
+        struct str from, to;
+
         if (rule->regex != NULL) {
-            if (apply_rule(r, rule, value, &out))
+            struct str out = apply_rule(r, rule, value);
+
+            if (out.ptr != NULL)
                 return out;
             continue;
         }
-        struct str from = template_expand(&r->x, &rule->from);
-
-        if (str_starts(from, S(".")))
-            from = str_from(from, 1);
-        if (str_eq_nocase(from, bare))
-            return template_expand(&r->x, &rule->to);
+        from = template_expand(&r->x, &rule->from);
+        if (from.ptr == NULL || !str_eq_nocase(without_dot(from), without_dot(value)))
+            continue;
+        to = without_dot(template_expand(&r->x, &rule->to));
+        return value.ptr[0] == '.' ? arena_fmt(request_arena(r), ".%.*s", STR(to)) : to;
     }
-    return value;
+    return STR_NONE;
 }
 
-/* Set-Cookie: NAME=VALUE; Path=...; Domain=...: attributes are rewritten, all else stays byte for byte. */
+/* ---- cookies ---- */
+
+/* "Path=/x" of a Set-Cookie field with its value rewritten; ptr NULL: nothing to rewrite. */
+static struct str
+rewrite_attribute(struct request *r, const struct proxy_conf *c, struct str name, struct str value)
+{
+    if (value.len == 0)
+        return STR_NONE;
+    if (str_eq_nocase(name, S("path")))
+        return apply_rules(r, &c->cookie_paths, value);
+    if (str_eq_nocase(name, S("domain")))
+        return apply_domains(r, &c->cookie_domains, value);
+    return STR_NONE;
+}
+
+/* NAME=VALUE; Path=...; Domain=...: written anew when an attribute has changed, else untouched. */
 static struct str
 rewrite_cookie(struct request *r, const struct proxy_conf *c, struct str cookie)
 {
-    struct text t;
     struct str rest = cookie, piece;
-    bool first = true;
+    bool changed = false;
+    struct text t;
 
     text_init(&t, request_arena(r));
-    while (str_split(&rest, ';', &piece)) {
-        struct str trimmed = str_trim(piece), v;
-        size_t eq = str_find(trimmed, '=');
-        struct str name = str_trim(str_upto(trimmed, eq));
+    for (bool first = true; str_split(&rest, ';', &piece); first = false) {
+        struct str attribute = str_trim(piece), to;
+        size_t eq = str_find(attribute, '=');
+        struct str name = str_trim(str_upto(attribute, eq));
+        struct str value = eq < attribute.len ? str_trim(str_from(attribute, eq + 1)) : STR_NONE;
 
-        if (!first)
-            text_char(&t, ';');
-        v = eq < trimmed.len ? str_trim(str_from(trimmed, eq + 1)) : STR_NONE;
-        if (!first && v.len > 0 && str_eq_nocase(name, S("path"))) {
-            TEXT_LIT(&t, " ");
-            text_add(&t, name);
-            text_char(&t, '=');
-            text_add(&t, apply_rules(r, &c->cookie_paths, v));
-        } else if (!first && v.len > 0 && str_eq_nocase(name, S("domain"))) {
-            TEXT_LIT(&t, " ");
-            text_add(&t, name);
-            text_char(&t, '=');
-            text_add(&t, apply_domain(r, &c->cookie_domains, v));
-        } else {
-            text_add(&t, piece);
+        if (first) {
+            text_add(&t, attribute);
+            continue;
         }
-        first = false;
+        TEXT_LIT(&t, "; ");
+        to = rewrite_attribute(r, c, name, value);
+        if (to.ptr == NULL) {
+            text_add(&t, attribute);
+            continue;
+        }
+        changed = true;
+        text_add(&t, name);
+        text_char(&t, '=');
+        text_add(&t, to);
     }
-    return t.failed ? cookie : text_str(&t);
+    return changed && !t.failed ? text_str(&t) : cookie;
 }
 
-/* Refresh: "5; url=http://..." */
-static struct str
-rewrite_refresh(struct request *r, const struct proxy_conf *c, struct str value)
+/* ---- Location, Refresh ---- */
+
+static void
+rewrite_location(struct request *r, const struct proxy_conf *c, struct field *f)
 {
-    static const char key[] = "url=";
+    struct str to = apply_rules(r, &c->rules, f->value);
+
+    if (to.ptr == NULL)
+        return;
+    if (to.len > 0 && to.ptr[0] == '/' && HTTP_CONF(r)->absolute_redirect)
+        to = redirect_absolute(r, to);
+    if (to.ptr != NULL)
+        f->value = to;
+}
+
+/* "5; url=http://..." */
+static void
+rewrite_refresh(struct request *r, const struct proxy_conf *c, struct field *f)
+{
+    struct str value = f->value, to;
     size_t at = 0;
     struct text t;
 
-    while (at + 4 <= value.len && !str_eq_nocase(str_n(value.ptr + at, 4), str_c(key)))
+    while (at + 4 <= value.len && !str_eq_nocase(str_n(value.ptr + at, 4), S("url=")))
         at++;
     if (at + 4 > value.len)
-        return value;
-    at += 4;
+        return;
+    to = apply_rules(r, &c->rules, str_from(value, at + 4));
+    if (to.ptr == NULL)
+        return;
     text_init(&t, request_arena(r));
-    text_add(&t, str_upto(value, at));
-    text_add(&t, apply_rules(r, &c->redirects, str_from(value, at)));
-    return t.failed ? value : text_str(&t);
+    text_add(&t, str_upto(value, at + 4));
+    text_add(&t, to);
+    if (!t.failed)
+        f->value = text_str(&t);
 }
 
 void
@@ -239,11 +291,11 @@ proxy_redirect_apply(struct proxy_exchange *p, struct response *res)
     const struct proxy_conf *c = p->conf;
     struct field *f;
 
-    if (!c->redirect_off && c->redirects.len > 0) {
+    if (c->rules.len > 0) {
         if ((f = fields_get(&res->fields, FIELD_LOCATION)) != NULL)
-            f->value = apply_rules(r, &c->redirects, f->value);
+            rewrite_location(r, c, f);
         if ((f = fields_get(&res->fields, FIELD_REFRESH)) != NULL)
-            f->value = rewrite_refresh(r, c, f->value);
+            rewrite_refresh(r, c, f);
     }
     if (c->cookie_domains.len == 0 && c->cookie_paths.len == 0)
         return;

@@ -2,48 +2,95 @@
 /*
  * upgrade.c - tunnels after 101 (RFC 9110, 7.8), WebSockets above all.
  *
- * A tunnel is both halves of the exchange with flush always set: what the client sends is pulled by the request half as
- * a raw body, what the origin sends is the response's body until it closes. So HTTP/2's WebSockets need no second path.
+ * When the client has the head, both connections go to a relay: it copies both ways with backpressure, passes the end of
+ * each half on, and ends when nothing has moved in either direction for proxy_read_timeout.
  */
-#include "worker/proxy/upgrade.h"
+#include "worker/proxy/proxy.h"
 
-#include "worker/http/request_body.h"
-
-static void
-on_client_bytes(void *data)
-{
-    origin_run(data);
-}
-
-bool
-upgrade_begin(struct proxy_exchange *p)
+const char *
+upgrade_check(struct proxy_exchange *p)
 {
     struct origin *o = &p->origin;
     struct request *r = o->r;
-    struct response *res = &o->res;
-    struct str protocol = fields_value(&res->fields, FIELD_UPGRADE);
-    struct source *raw;
+    struct str protocol = fields_value(&o->res.fields, FIELD_UPGRADE);
 
-    if (!p->sent_upgrade || r->x.parent != NULL || r->codec->tunnel == NULL)
-        return false;
-    if (o->send != SEND_SHUT || !r->codec->tunnel(&r->x))
-        return false;
-    raw = r->codec->body(&r->x);
-    if (raw == NULL)
-        return false;
-    source_stop(o->body, STOP_DONE);
-    o->body = raw;
-    o->body_length = -1;
-    o->send = SEND_BODY;
-    o->tunnel = true;
-    o->unbuffered = true;
-    h1_client_tunnel(&p->h1);
-    request_body_on_more(r, on_client_bytes, o);
-
-    r->res.tunnel = true;
-    res->length = -1;
+    if (!p->sent_upgrade || r->x.parent != NULL)
+        return "upstream switched protocols though nobody asked for it";
+    if (o->send != SEND_SHUT)
+        return "upstream switched protocols before it had the whole request";
+    if (r->codec->take_conn == NULL || r->codec->tunnel == NULL || !r->codec->tunnel(&r->x))
+        return "upstream switched protocols, which the client's connection cannot do";
+    o->res.length = -1;
     if (protocol.len > 0)
         fields_add(&r->res.fields, FIELD_UPGRADE, STR_NONE, protocol);
-    fields_add(&r->res.fields, FIELD_CONNECTION, STR_NONE, S("upgrade"));
-    return true;
+    return NULL;
+}
+
+/* What passed counts as body on both sides. */
+static void
+count_tunnel(struct proxy_exchange *p)
+{
+    struct origin *o = &p->origin;
+    uint64_t up, down;
+
+    relay_counts(p->tunnel, &up, &down);
+    o->attempt->bytes_sent += up;
+    o->attempt->bytes_received += down;
+    o->attempt->response_length += down;
+    o->r->bytes_sent += down;
+    o->r->body_sent += down;
+}
+
+static void
+on_tunnel_end(struct relay *relay, void *data, const char *why)
+{
+    struct proxy_exchange *p = data;
+    struct origin *o = &p->origin;
+
+    (void)relay;
+    count_tunnel(p);
+    p->tunnel = NULL;
+    if (str_eq(str_c(why), S("timed out")))
+        xlog(&o->r->x, LOG_LEVEL_ERROR, ETIMEDOUT, "upstream timed out");
+    else
+        xlog(&o->r->x, LOG_LEVEL_INFO, 0, "tunnel: %s", why);
+    upstream_report(&o->try, UPSTREAM_OK);
+    origin_close(o);
+}
+
+bool
+upgrade_tunnel(struct origin *o)
+{
+    struct proxy_exchange *p = proxy_of_origin(o);
+    struct request *r = o->r;
+    const struct relay_options options = { .timeout_ms = o->conf->read_timeout_ms,
+                                           .ended = on_tunnel_end,
+                                           .data = p };
+    struct conn *client;
+
+    o->stream = NULL;
+    if (!h1_client_release_conn(&p->h1))
+        return false;
+    client = r->codec->take_conn(&r->x);
+    if (client == NULL)
+        return false;
+    r->x.doing = "proxying upgraded connection";
+    p->tunnel = relay_start(client, o->conn, &options);
+    if (p->tunnel == NULL)
+        r->codec->tunnel_ended(&r->x);
+    return p->tunnel != NULL;
+}
+
+/* The origin's connection is closed by origin_close, the client's by its codec. */
+void
+upgrade_close(struct origin *o)
+{
+    struct proxy_exchange *p = proxy_of_origin(o);
+
+    if (p->tunnel != NULL) {
+        count_tunnel(p);
+        relay_stop(p->tunnel);
+        p->tunnel = NULL;
+    }
+    o->r->codec->tunnel_ended(&o->r->x);
 }

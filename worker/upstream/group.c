@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * group.c - module `upstream`: upstream {} with its `server` lines, and the implicit groups of addresses in pass
- * directives.
+ * directives. (dynamic.c has those of pass directives with variables.)
  *
  * A name that does not resolve never keeps weir down: it is a warning, its servers are missing until it resolves, and
  * it is asked for again when a request needs the group.
@@ -18,7 +18,6 @@
 enum {
     ASK_AGAIN_MS = 1000,
     ASK_TIMEOUT_MS = 5000,
-    DYNAMIC_MAX = 1024, /* groups made at run time that a worker keeps */
     COMMON_ZONE_PER_PEER = 256,
 };
 
@@ -31,7 +30,7 @@ struct upstream_groups {
     struct hash by_name; /* -> struct upstream_group */
     struct vec all;      /* of struct upstream_group * */
 };
-static struct upstream_groups groups, dynamic;
+static struct upstream_groups groups;
 
 /* ---- making groups ---- */
 
@@ -117,8 +116,11 @@ add_server_text(struct conf_load *l, struct upstream_group *g, const struct conf
     struct addr a;
     struct str host;
     struct vec found;
+    bool literal = addr_parse(text, port, &a);
 
-    if (addr_parse(text, port, &a))
+    if (literal && a.sa.sa_family != AF_UNIX && addr_port(&a) == 0)
+        return conf_fail(l, n, arg, "invalid port in upstream \"%.*s\"", STR(text));
+    if (literal)
         return group_add_peer(g, spec, &a, text) || conf_fail(l, n, arg, "no memory");
     if (str_starts(text, S("unix:")) || str_starts(text, S("[")) ||
         !split_port(text, port, &host, &port))
@@ -167,6 +169,7 @@ set_upstream(struct conf_load *l, const struct directive *d UNUSED, struct conf_
                         arena_fmt(conf_arena(l), "upstream \"%.*s\"", STR(n->args[1])), g);
     if (slot == NULL || s == NULL || !hash_set(&groups.by_name, g->name, g))
         return conf_fail(l, n, 0, "no memory");
+    g->scope = s;
     *slot = g;
     return true;
 }
@@ -292,22 +295,14 @@ relax_lone_peer(struct upstream_group *g)
         VEC_AT(&g->specs, struct peer_spec, 0)->max_fails = 0;
 }
 
+/* "NAME:port" of an upstream {}: its servers have ports of their own. */
 static bool
-upstream_finish(struct conf_load *l, struct scope *s, void *conf UNUSED)
+names_group_with_port(struct str host)
 {
-    struct upstream_group *g = s->owner;
+    size_t colon = str_rfind(host, ':');
+    struct upstream_group *g = hash_get(&groups.by_name, str_upto(host, colon));
 
-    if (s->kind != SCOPE_UPSTREAM)
-        return true;
-    if (g->peers.len == 0 && g->pending.len == 0)
-        return conf_fail_at(l, s->pos, "no servers are inside upstream");
-    return true;
-}
-
-struct upstream_group *
-upstream_named(struct conf_load *l UNUSED, struct str name)
-{
-    return hash_get(&groups.by_name, name);
+    return colon < host.len && g != NULL && !g->implicit;
 }
 
 struct upstream_group *
@@ -320,6 +315,13 @@ upstream_of_url(struct conf_load *l, const struct conf_node *n, int arg, struct 
 
     if (g != NULL && !g->implicit)
         return g;
+    if (names_group_with_port(host)) {
+        size_t colon = str_rfind(host, ':');
+
+        conf_fail(l, n, arg, "upstream \"%.*s\" may not have port %.*s", STR(str_upto(host, colon)),
+                  STR(str_from(host, colon + 1)));
+        return NULL;
+    }
     key = arena_fmt(conf_arena(l), "%.*s\t%u", STR(host), port);
     g = hash_get(&groups.by_name, key);
     if (g != NULL)
@@ -330,6 +332,7 @@ upstream_of_url(struct conf_load *l, const struct conf_node *n, int arg, struct 
         return conf_fail(l, n, arg, "no memory"), NULL;
     group_init(g, conf_arena(l), arena_str(conf_arena(l), host));
     g->pos = n->pos;
+    g->scope = conf_scope(l);
     g->implicit = true;
     if (!add_server_text(l, g, n, arg, g->name, port, &spec) || !hash_set(&groups.by_name, key, g))
         return NULL;
@@ -355,6 +358,8 @@ upstream_loaded(struct conf_load *l)
     struct zone_spec *common = NULL;
 
     VEC_FOREACH (g, struct upstream_group *, &groups.all) {
+        if ((*g)->peers.len == 0 && (*g)->pending.len == 0)
+            return conf_fail_at(l, (*g)->pos, "no servers are inside upstream");
         relax_lone_peer(*g);
         peers += (*g)->peers.len + 16 * (*g)->pending.len;
         if ((*g)->balancer->init != NULL && !(*g)->balancer->init(*g, (*g)->balancer_data))
@@ -387,14 +392,17 @@ group_attach(struct upstream_group *g)
 static bool
 upstream_worker_init(struct config *c UNUSED)
 {
-    hash_init(&dynamic.by_name, NULL);
     VEC_FOREACH (g, struct upstream_group *, &groups.all) {
         if (!group_attach(*g)) {
             log_emerg(0, "no memory for the peers of upstream \"%.*s\"", STR((*g)->name));
             return false;
         }
-        if ((*g)->pending.len > 0)
+        if ((*g)->pending.len > 0) {
+            uint64_t timeout_ms;
+
+            (*g)->resolver = resolver_of_scope((*g)->scope, &timeout_ms);
             group_ask_names(*g);
+        }
     }
     return true;
 }
@@ -436,35 +444,6 @@ upstream_find(struct str name)
     return g != NULL && !g->implicit ? g : NULL;
 }
 
-/* Kept by the worker while there is room; beyond that it lives as long as the exchange and pools nothing. */
-struct upstream_group *
-upstream_dynamic(struct exchange *x, struct str name, const struct addr *addrs, uint32_t n)
-{
-    static struct arena arena;
-    struct upstream_group *g = hash_get(&dynamic.by_name, name);
-    const struct peer_spec spec = { .weight = 1, .max_fails = n > 1, .fail_timeout_ms = 10000 };
-    bool keep = dynamic.by_name.n < DYNAMIC_MAX;
-    struct arena *a = keep ? &arena : &x->mem->arena;
-
-    if (g != NULL)
-        return g;
-    if (arena.step == 0)
-        arena_init(&arena, 16 * 1024);
-    g = ARENA_NEW(a, struct upstream_group);
-    if (g == NULL)
-        return NULL;
-    group_init(g, a, arena_str(a, name));
-    if (!keep)
-        g->keepalive = 0;
-    for (uint32_t i = 0; i < n; i++)
-        if (!group_add_peer(g, &spec, &addrs[i], g->name))
-            return NULL;
-    g->shared = peers_attach(a, NULL, g->name, g->specs.data, g->specs.len);
-    if (g->shared == NULL || (keep && !hash_set(&dynamic.by_name, g->name, g)))
-        return NULL;
-    return g;
-}
-
 struct upstream_peer *
 upstream_peers(struct upstream_group *g, uint32_t *n)
 {
@@ -502,7 +481,6 @@ struct module upstream_module = {
     .conf_size = sizeof(struct upstream_conf),
     .directives = upstream_directives,
     .conf_init = upstream_conf_init,
-    .finish = upstream_finish,
     .loaded = upstream_loaded,
     .variables = upstream_variables,
     .zone = &peer_zone_ops,

@@ -19,6 +19,8 @@ struct pending_name {
     bool resolved;
 };
 
+struct dynamic_group; /* dynamic.c */
+
 struct upstream_group {
     struct str name;
     struct conf_pos pos;
@@ -31,7 +33,8 @@ struct upstream_group {
     struct arena *arena; /* what grows at run time; the group's lifetime */
     const struct balancer *balancer;
     void *balancer_data;
-    const struct resolver *resolver;
+    struct scope *scope;             /* whose `resolver` is asked; NULL: made at run time */
+    const struct resolver *resolver; /* for pending names; NULL: the system's */
     uint32_t backups;
 
     uint32_t keepalive; /* idle connections kept by each worker; 0: none */
@@ -40,6 +43,8 @@ struct upstream_group {
     uint64_t keepalive_time_ms, keepalive_timeout_ms;
     struct list idle; /* struct idle_conn, most recently used first: keepalive.c */
     uint32_t n_idle;
+
+    struct dynamic_group *dynamic; /* made at run time; else NULL */
 };
 
 extern const struct balancer round_robin_balancer;
@@ -50,5 +55,10 @@ bool group_attach(struct upstream_group *g);
 /* Asks for names that are still unknown, at most once a second each. */
 void group_ask_names(struct upstream_group *g);
 void group_init(struct upstream_group *g, struct arena *a, struct str name);
+/* Closes the idle connections of a group that nobody uses any more. */
+void group_close_idle(struct upstream_group *g);
+/* An exchange uses a dynamic group, or does no more. */
+void dynamic_use(struct dynamic_group *d);
+void dynamic_leave(struct dynamic_group *d);
 
 #endif

@@ -8,25 +8,33 @@
 bool
 upstream_tried(const struct upstream_try *t, int peer)
 {
+    size_t word = (size_t)peer / 64;
+
     if (peer < 64)
         return (t->tried_small >> peer) & 1;
-    return t->tried != NULL && ((t->tried[peer / 64] >> (peer % 64)) & 1);
+    if (!t->tried_made)
+        return false;
+    return word >= t->tried_words || ((t->tried[word] >> (peer % 64)) & 1);
 }
 
-/* More than 64 peers: a bit set for those known now; peers that join later count as tried. */
+/* More than 64 peers: a bit set for those known now; peers that join later count as tried, and all of them do when there
+ * is no memory for it. */
 static void
 mark_tried(struct upstream_try *t, int peer)
 {
-    size_t words = t->group->peers.len / 64 + 1;
+    size_t words = t->group->peers.len / 64 + 1, word = (size_t)peer / 64;
 
     if (peer < 64) {
         t->tried_small |= 1ULL << peer;
         return;
     }
-    if (t->tried == NULL)
+    if (!t->tried_made) {
+        t->tried_made = true;
         t->tried = arena_zalloc(&t->x->mem->arena, words * sizeof(uint64_t));
-    if (t->tried != NULL)
-        t->tried[peer / 64] |= 1ULL << (peer % 64);
+        t->tried_words = t->tried != NULL ? words : 0;
+    }
+    if (word < t->tried_words)
+        t->tried[word] |= 1ULL << (peer % 64);
 }
 
 bool
@@ -48,6 +56,8 @@ upstream_begin(struct upstream_try *t, struct upstream_group *g, struct exchange
     t->x = x;
     t->peer = -1;
     t->started_ms = clock_ms;
+    if (g->dynamic != NULL)
+        dynamic_use(g->dynamic);
 }
 
 /* Primary servers first; the backups when none of them can serve. */
@@ -57,6 +67,7 @@ upstream_pick(struct upstream_try *t)
     struct upstream_group *g = t->group;
     int peer;
 
+    upstream_release(t);
     t->peer = -1;
     if (g->pending.len > 0)
         group_ask_names(g);
@@ -122,7 +133,7 @@ upstream_report(struct upstream_try *t, enum upstream_failure failure)
 }
 
 void
-upstream_end(struct upstream_try *t)
+upstream_release(struct upstream_try *t)
 {
     if (!t->busy)
         return;
@@ -132,4 +143,15 @@ upstream_end(struct upstream_try *t)
     peers_unlock(t->group->shared);
     if (t->group->balancer->done != NULL)
         t->group->balancer->done(t->group, t, t->peer, false);
+}
+
+void
+upstream_end(struct upstream_try *t)
+{
+    if (t->group == NULL)
+        return;
+    upstream_release(t);
+    if (t->group->dynamic != NULL)
+        dynamic_leave(t->group->dynamic);
+    t->group = NULL;
 }

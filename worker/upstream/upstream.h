@@ -2,8 +2,8 @@
 /*
  * upstream.h - groups of origin servers for http and stream alike: pick a peer, get a connection, report the outcome.
  *
- * The order of calls of one exchange: upstream_begin; then for each attempt upstream_pick, upstream_connect (or a pooled
- * connection), and upstream_report; upstream_end. Takes an exchange, so l4/ sees no HTTP through it.
+ * The order of calls of one exchange: upstream_begin; then for each attempt upstream_pick, a pooled connection or one to
+ * upstream_current's address, and upstream_report; upstream_end. Takes an exchange, so l4/ sees no HTTP through it.
  */
 #ifndef WEIR_UPSTREAM_UPSTREAM_H
 #define WEIR_UPSTREAM_UPSTREAM_H
@@ -25,7 +25,6 @@ struct upstream_peer {
     uint32_t weight, max_fails, max_conns;
     uint64_t fail_timeout_ms;
     bool backup, down;
-    struct list idle; /* pooled connections of this worker, most recently used first */
 };
 
 /* What a failure was: proxy_next_upstream's words. */
@@ -54,13 +53,19 @@ struct upstream_attempt {
     uint64_t bytes_received, bytes_sent, response_length;
 };
 
-/* The attempts of an exchange, for $upstream_*; survives internal redirects. */
+struct fields; /* worker/http/fields.h */
+struct origin; /* worker/proxy/origin.h */
+/* What $upstream_* and the error log tell of an exchange; survives internal redirects. */
 struct upstream_history {
-    struct vec attempts; /* of struct upstream_attempt */
-    bool jumped;         /* the next attempt follows an internal redirect */
+    struct vec attempts;                    /* of struct upstream_attempt */
+    bool jumped;                            /* the next attempt follows an internal redirect */
+    struct origin *origin;                  /* at work now; NULL: none */
+    const struct fields *fields, *trailers; /* of the last response head; NULL: none came */
 };
-/* NULL: memory is out. */
+/* Made at the first call. NULL: memory is out. */
 struct upstream_history *upstream_history(struct exchange *x);
+/* NULL also when there is none. */
+struct upstream_history *upstream_history_of(struct exchange *x);
 
 /* The state of one exchange with a group; embedded in the caller's, zeroed. */
 struct upstream_try {
@@ -72,9 +77,13 @@ struct upstream_try {
     uint64_t started_ms;
     uint64_t tried_small; /* bits of peers tried; more than 64: */
     uint64_t *tried;
+    size_t tried_words;   /* of `tried`: peers beyond them count as tried */
+    bool tried_made;      /* or memory was out */
     bool busy;            /* the current peer is counted as ours */
     const void *pool_key; /* `keepalive ... local`: a pooled connection serves one key only */
-    void *balancer_data;  /* of the method, per exchange */
+    const struct addr
+        *from;           /* the source address asked for, and so that of a pooled one; NULL: any */
+    void *balancer_data; /* of the method, per exchange */
 };
 
 enum upstream_picked {
@@ -84,12 +93,10 @@ enum upstream_picked {
 };
 
 /* ---- load time ---- */
-/* By name, for proxy_pass http://NAME without a port: an upstream {} defined anywhere in the same http/stream; or NULL. Only
- * valid in `finish`. */
-struct upstream_group *upstream_named(struct conf_load *l, struct str name);
 /*
- * host[:port] or unix:path of a directive: an upstream {} of that name, else an implicit group of its addresses (resolved now;
- * a name that does not resolve is a warning with file:line, tried again at run time). NULL after conf_fail.
+ * host[:port] or unix:path of a directive: an upstream {} of that name, defined anywhere in the same http or stream, else an
+ * implicit group of its addresses (resolved now; a name that does not resolve is a warning with file:line, tried again at
+ * run time). Only valid in `finish`. NULL after conf_fail.
  */
 struct upstream_group *upstream_of_url(struct conf_load *l, const struct conf_node *n, int arg,
                                        struct str host, uint16_t port);
@@ -98,10 +105,12 @@ bool upstream_set_balancer(struct conf_load *l, const struct conf_node *n, const
                            void *data);
 
 /* ---- run time ---- */
-/* A group for addresses that are known only now (proxy_pass with variables): found again by its name, so its idle
- * connections and failures are kept by the worker. Addresses are copied; NULL: memory. */
-struct upstream_group *upstream_dynamic(struct exchange *x, struct str name,
-                                        const struct addr *addrs, uint32_t n);
+/*
+ * A group for addresses that are known only now (proxy_pass with variables), for upstream_begin in the same callback. Found
+ * again by its name while the addresses are the same, so the worker keeps its idle connections and failures. Addresses are
+ * copied. NULL: memory.
+ */
+struct upstream_group *upstream_dynamic(struct str name, const struct addr *addrs, uint32_t n);
 /* By name at run time (proxy_pass with variables); NULL: no such group. */
 struct upstream_group *upstream_find(struct str name);
 void upstream_begin(struct upstream_try *t, struct upstream_group *g, struct exchange *x);
@@ -113,11 +122,15 @@ const struct upstream_peer *upstream_current(const struct upstream_try *t);
 /* A pooled idle connection to the current peer, or NULL. The caller owns it and sets on_event; it may be stale: a request
  * that meets a closed one is repeated on a fresh connection without counting a failure. */
 struct conn *upstream_idle_get(struct upstream_try *t);
+/* One look whether an idle connection is still open and nothing has come on it; for requests that must not be repeated. */
+bool upstream_conn_is_quiet(struct conn *c);
 /* Back to the pool if keepalive allows, else closed. Nothing is unread and the origin allows reuse. */
 void upstream_idle_put(struct upstream_try *t, struct conn *c);
 /* The attempt's outcome: failure counts for max_fails as nginx documents. Releases the peer. */
 void upstream_report(struct upstream_try *t, enum upstream_failure failure);
 /* Releases a peer still busy without judging it. Harmless when none is. */
+void upstream_release(struct upstream_try *t);
+/* The same, and the end of the exchange with the group. Again is harmless. */
 void upstream_end(struct upstream_try *t);
 /* For balancers. */
 bool upstream_tried(const struct upstream_try *t, int peer);

@@ -18,6 +18,12 @@ upstream_history(struct exchange *x)
     return h;
 }
 
+struct upstream_history *
+upstream_history_of(struct exchange *x)
+{
+    return exchange_state(x, &upstream_module, 0);
+}
+
 enum attempt_field {
     FIELD_ADDR,
     FIELD_STATUS,
@@ -78,7 +84,7 @@ add_field(struct text *t, const struct upstream_attempt *a, enum attempt_field f
 static void
 get_attempts(struct exchange *x, struct var_value *v, const void *data)
 {
-    struct upstream_history *h = upstream_history(x);
+    struct upstream_history *h = upstream_history_of(x);
     struct text t;
 
     if (h == NULL || h->attempts.len == 0)
