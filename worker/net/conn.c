@@ -19,6 +19,7 @@
 #include "common/sys/clock.h"
 #include "common/sys/socket.h"
 #include "worker/core/cycle.h"
+#include "worker/core/exchange.h"
 #include "worker/core/source.h"
 #include "worker/net/events_conf.h"
 #include "worker/net/pipe_pool.h"
@@ -272,6 +273,14 @@ unsigned
 conn_idle_count(void)
 {
     return idle_client_count;
+}
+
+const struct addr *
+conn_client(const struct exchange *x)
+{
+    if (x->root->client != NULL)
+        return x->root->client;
+    return x->root->conn != NULL ? &x->root->conn->peer : NULL;
 }
 
 const struct addr *

@@ -17,6 +17,8 @@
 #include "common/sys/addr.h"
 
 struct listen_spec;
+struct proxy_protocol; /* worker/net/proxy_protocol.h */
+struct exchange;       /* worker/core/exchange.h */
 struct conn;
 
 /* Sticky; cleared by a short read / write. EOF: the peer has shut its half (bytes may still be unread). */
@@ -60,6 +62,7 @@ struct conn {           /* the first 128 bytes are all that an idle connection t
     void *layer;                    /* of ops: TLS state */
     struct addr peer, local;        /* local.len 0: not asked yet (conn_local) */
     const struct listen_spec *spec; /* of the listener; NULL for outgoing ones */
+    const struct proxy_protocol *proxy; /* what the header of the PROXY protocol said; NULL: there was none */
     uint64_t requests;              /* served on it so far */
     uint64_t opened_ms;             /* clock_ms */
     uint64_t sent;                  /* bytes given to the peer, heads included */
@@ -88,6 +91,9 @@ conn_write(struct conn *c, const struct iovec *iov, int n, bool more, size_t *ta
 }
 /* Hands bytes back to be read again first. False: memory. */
 bool conn_unread(struct conn *c, struct str bytes);
+/* Whom an exchange is from: x->root->client if that was found out, else the peer of its connection. NULL: the client has
+ * gone. What allows, limits or logs by address asks this, not c->peer. */
+const struct addr *conn_client(const struct exchange *x);
 /* Our address of an accepted connection, asked of the kernel once. */
 const struct addr *conn_local(struct conn *c);
 
