@@ -160,8 +160,8 @@ child_ready(struct child *c)
     c->state = CHILD_READY;
     timer_stop(&c->last_resort);
     supervise_ask_reap(m);
-    if (c->generation < m->serving)
-        drain_child(m, c);
+    if (c->generation < m->serving || (c->generation > m->serving && c->seat == NULL))
+        drain_child(m, c); /* of the past, or of one that has failed */
     else if ((m->state == STATE_START || m->state == STATE_HANDOFF) && all_ready(m))
         master_event(m, EVENT_READY);
     else
