@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * exchange.h - what an HTTP request and an L4 session have in common: memory, client connection, configuration,
- * variable cache, phase cursor, log context. REQUEST_PATH.md 3.
+ * variable cache, phase cursor, log context. ARCHITECTURE.md 10.
  *
  * Nobody calls upwards: exchange_ready() only puts the exchange on the loop's ready list.
  */

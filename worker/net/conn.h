@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * conn.h - connections: an ops table (plain, TLS ...), sticky readiness, bytes read ahead. REQUEST_PATH.md 8.
+ * conn.h - connections: an ops table (plain, TLS ...), sticky readiness, bytes read ahead. ARCHITECTURE.md 10.
  *
  * One edge-triggered registration for life: 'readable' is remembered until a read comes back short.
  */
