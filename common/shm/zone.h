@@ -95,7 +95,8 @@ struct zone *zone_next(struct zone *z);
 /* For lock_on_stuck; NULL when it is none of ours. */
 struct zone *zone_of_lock(const struct shm_lock *l);
 
-/* Debug builds: dies here when WEIR_CRASH_AT names this point (a count may follow: "zone_dirty:3"). */
+/* Debug builds: dies here when WEIR_CRASH_AT names this point (a count may follow: "zone_dirty:3"), or names a file of
+ * such names: the first process that comes by the first of them takes it away and dies. */
 #ifdef WEIR_CRASH_POINTS
 void crash_point(const char *name);
 #else

@@ -151,7 +151,8 @@ static struct request *
 h1_new_request(struct h1 *h)
 {
     struct request *r = request_new(h->c, &h1_codec, h);
-    struct h1_run *run = r != NULL ? ARENA_NEW(request_arena(r), struct h1_run) : NULL;
+    struct h1_run *run =
+        r != NULL ? ARENA_NEW_FRONT(request_arena(r), struct h1_run, batch.piece) : NULL;
 
     if (run == NULL) {
         log_write(log_main, LOG_LEVEL_ALERT, ENOMEM, &(struct log_context){ .id = h->c->id },
