@@ -80,7 +80,8 @@ struct exchange {
     struct exchange *root, *parent;
     struct list children, sibling; /* head; node in the parent's children */
     struct conn *conn;             /* the client's; NULL when detached */
-    const struct addr *client; /* of a root: who it is really from, behind the peer (realip); NULL: the peer */
+    const struct addr
+        *client; /* of a root: who it is really from, behind the peer (realip); NULL: the peer */
     struct scope *scope; /* changes: server chosen, location found, `if`, limit_except, redirect */
     struct phase_pos phase;
     struct xmem *mem; /* shared by the tree when attached */
