@@ -37,6 +37,13 @@ is_abstract(const struct addr *a)
     return is_unix(a) && a->un.sun_path[0] == '\0';
 }
 
+/* Modes of a process that does not hold what is held. */
+static bool
+is_look(enum bind_mode mode)
+{
+    return mode != BIND_START && mode != BIND_TAKE_OVER;
+}
+
 /* The number of sockets held for an address, and the first of them. */
 static uint32_t
 count_held(struct vec *held, const struct addr *a, int type, struct held **first)
@@ -102,6 +109,44 @@ bind_unix(const struct listen_spec *spec, struct held *h, struct report *r, stru
     return fd;
 }
 
+/*
+ * Addresses of one port of which one is a wildcard: the kernel takes both only from sockets that share it. With that the
+ * more exact one gets its connections as long as it listens, and the other one all when it has gone.
+ */
+static bool
+overlaps(const struct held *h, const struct listen_spec *spec)
+{
+    return h->s.type == spec->type && !is_unix(&h->s.addr) && !is_unix(&spec->addr) &&
+           addr_port(&h->s.addr) == addr_port(&spec->addr) && !addr_eq(&h->s.addr, &spec->addr) &&
+           (addr_is_wildcard(&h->s.addr) || addr_is_wildcard(&spec->addr));
+}
+
+static bool
+is_overlapped(const struct vec *held, const struct listen_spec *spec)
+{
+    VEC_FOREACH (h, struct held, held) {
+        if (overlaps(h, spec))
+            return true;
+    }
+    return false;
+}
+
+/* Binds beside sockets of our own that are in the way: only who holds them can do that. */
+static int
+bind_beside(const struct vec *held, const struct listen_spec *spec, struct error *err)
+{
+    struct socket_options o = spec->options;
+
+    o.reuseport = true;
+    VEC_FOREACH (h, struct held, held) {
+        struct socket_options share = { .reuseport = true, .keepalive = -1, .fastopen = -1 };
+
+        if (overlaps(h, spec) && !socket_tune(h->s.fd, &share, err))
+            return -1;
+    }
+    return socket_bind(&spec->addr, spec->type, &o, err);
+}
+
 /* One more socket for the address. */
 static bool
 open_one(const struct config *c, const struct listen_spec *spec, struct vec *held, uint32_t index,
@@ -118,6 +163,11 @@ open_one(const struct config *c, const struct listen_spec *spec, struct vec *hel
         one.s.fd = is_unix(&spec->addr) && !is_abstract(&spec->addr)
                        ? bind_unix(spec, &one, r, &err)
                        : socket_bind(&spec->addr, spec->type, &spec->options, &err);
+        if (one.s.fd < 0 && err.sys == EADDRINUSE && is_overlapped(held, spec)) {
+            if (is_look(mode))
+                return true;
+            one.s.fd = bind_beside(held, spec, &err);
+        }
         if (one.s.fd >= 0)
             break;
         if (err.sys != EADDRINUSE || mode != BIND_START || tries == TRIES) {
@@ -157,7 +207,7 @@ static bool
 open_spec(const struct config *c, const struct listen_spec *spec, struct vec *held,
           enum bind_mode mode, struct report *r)
 {
-    bool looks = mode != BIND_START && mode != BIND_TAKE_OVER;
+    bool looks = is_look(mode);
     struct held *first;
     uint32_t have = count_held(held, &spec->addr, spec->type, &first), want = 1;
 
@@ -212,24 +262,49 @@ listen_one(const struct config *c, struct held *h, struct report *r)
     return true;
 }
 
-/* New members of a group that serves get no connection before somebody tends them: steered to those of now. */
-static void
+/*
+ * New members of a group that serves get no connection before somebody tends them: steered to those of now. False when
+ * there is no group yet: a plain socket gets one when the first new member listens.
+ */
+static bool
 guard_group(struct vec *held, const struct listen_spec *spec)
 {
     struct held *first;
     uint32_t n = count_held(held, &spec->addr, spec->type, &first), tended = 0, fresh = 0;
-    struct error err = { 0 };
+    struct error err;
 
     if (n < 2 || spec->type != SOCK_STREAM || !first->listening || first->fresh)
-        return;
+        return true;
     VEC_FOREACH (h, struct held, held) {
         if (!is_same(h, &spec->addr, spec->type))
             continue;
         fresh += h->fresh;
         tended += !h->fresh && !h->s.surplus;
     }
-    if (fresh > 0 && !socket_steer(first->s.fd, tended > 0 ? tended : 1, &err))
-        log_warn(0, "%s", err.text);
+    return fresh == 0 || socket_steer(first->s.fd, tended > 0 ? tended : 1, &err);
+}
+
+static bool
+listen_spec(const struct config *c, const struct listen_spec *spec, struct vec *held,
+            struct report *r)
+{
+    bool ok = true, guarded = !spec->options.reuseport || guard_group(held, spec);
+
+    VEC_FOREACH (h, struct held, held) {
+        if (!is_same(h, &spec->addr, spec->type))
+            continue;
+        h->s.spec = spec;
+        ok = listen_one(c, h, r) && ok;
+        guarded = guarded || guard_group(held, spec);
+    }
+    if (!guarded)
+        log_warn(0, "%.*s: new sockets may get connections before workers tend them",
+                 STR(spec->text));
+    VEC_FOREACH (h, struct held, held) {
+        if (is_same(h, &spec->addr, spec->type))
+            h->s.surplus = h->s.reuseport && h->s.index >= c->core.worker_processes;
+    }
+    return ok;
 }
 
 bool
@@ -239,19 +314,8 @@ bind_listen(const struct config *c, struct vec *held, struct report *r)
 
     VEC_FOREACH (h, struct held, held)
         h->s.spec = NULL;
-    for (uint32_t i = 0; i < c->listeners.len; i++) {
-        const struct listen_spec *spec = *VEC_AT(&c->listeners, struct listen_spec *, i);
-
-        if (spec->options.reuseport)
-            guard_group(held, spec);
-        VEC_FOREACH (h, struct held, held) {
-            if (!is_same(h, &spec->addr, spec->type))
-                continue;
-            h->s.spec = spec;
-            h->s.surplus = h->s.reuseport && h->s.index >= c->core.worker_processes;
-            ok = listen_one(c, h, r) && ok;
-        }
-    }
+    for (uint32_t i = 0; i < c->listeners.len; i++)
+        ok = listen_spec(c, *VEC_AT(&c->listeners, struct listen_spec *, i), held, r) && ok;
     return ok;
 }
 

@@ -414,19 +414,33 @@ do_reopen(struct client *c)
     client_answer(c, "ok", S("log files reopened"));
 }
 
+/* The newest generation below `limit` that has processes; 0: none. */
+static uint64_t
+next_generation(const struct master *m, uint64_t limit)
+{
+    uint64_t found = 0;
+
+    LIST_FOREACH (at, (struct list *)&m->children) {
+        uint64_t g = LIST_ENTRY(at, struct child, node)->generation;
+
+        if (g < limit && g > found)
+            found = g;
+    }
+    return found;
+}
+
 /* "generation 3: serving, 2 processes: 11 12" */
 static void
 put_generations(const struct master *m, struct text *t)
 {
-    for (uint64_t g = m->generation; g > 0; g--) {
+    for (uint64_t g = UINT64_MAX; (g = next_generation(m, g)) > 0;) {
         unsigned n = supervise_count(m, g);
 
-        if (n == 0)
-            continue;
         text_fmt(t, "generation %llu: %s, %u process%s:", (unsigned long long)g,
-                 g == m->serving  ? "serving"
-                 : g > m->serving ? "starting"
-                                  : "draining",
+                 g == m->serving ? "serving"
+                 : g == m->generation && (m->state == STATE_START || m->state == STATE_HANDOFF)
+                     ? "starting"
+                     : "draining",
                  n, n == 1 ? "" : "es");
         LIST_FOREACH (at, (struct list *)&m->children) {
             const struct child *c = LIST_ENTRY(at, struct child, node);
@@ -436,6 +450,7 @@ put_generations(const struct master *m, struct text *t)
         }
         text_char(t, '\n');
     }
+    text_fmt(t, "slots: %u of %d free\n", slots_free_count(m->slots), SLOTS_MAX);
 }
 
 static void

@@ -101,10 +101,11 @@ privilege_limits(const struct config *c, const struct kept *k, uint32_t index, b
 void
 privilege_environment(const struct config *c, const struct kept *k)
 {
-    char **env = calloc(c->core.env.len + 2, sizeof(char *));
+    static char **env; /* for life */
     const char *tz = kept_getenv(k, "TZ");
     size_t n = 0;
 
+    env = calloc(c->core.env.len + 2, sizeof(char *));
     if (env == NULL)
         return;
     VEC_FOREACH (var, struct str, &c->core.env) {

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,6 +34,7 @@ exec_preflight(const struct master *m, int sock, int complaint, int binary)
     char **argv = kept_argv_with(m->kept, option);
     int null = open("/dev/null", O_RDWR);
 
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* nobody would hear it */
     /* Out of the way of the numbers that they are to get. */
     sock = fcntl(sock, F_DUPFD, 10);
     complaint = fcntl(complaint, F_DUPFD, 10);

@@ -58,6 +58,20 @@ master_new(struct kept *k, const struct options *o)
     return m;
 }
 
+/* At the end of the process. */
+static void
+master_free(struct master *m)
+{
+    loop_fini();
+    vec_free(&m->generations);
+    vec_free(&m->sockets);
+    vec_free(&m->zones);
+    arena_free(&m->arena);
+    free(m->control);
+    free(m->seats);
+    free(m);
+}
+
 static void
 set_title(const struct kept *k)
 {
@@ -487,6 +501,7 @@ master_start(struct kept *k, const struct options *o, struct config *c)
     status = m->exit_status;
     master_tell_starter(m, status);
     log_flush();
+    master_free(m);
     return status;
 }
 
@@ -527,6 +542,7 @@ master_resume(struct kept *k, const struct options *o, int handoff_fd)
     struct master *m = master_new(k, o);
     struct error err = { 0 };
     struct vec files;
+    int status;
 
     if (m == NULL)
         return 1;
@@ -546,8 +562,10 @@ master_resume(struct kept *k, const struct options *o, int handoff_fd)
     if (m->config == NULL || !bring_up(m))
         master_event(m, EVENT_FAILED);
     loop_run();
+    status = m->exit_status;
     log_flush();
-    return m->exit_status;
+    master_free(m);
+    return status;
 }
 
 /* ---- one process ------------------------------------------------------------------------------------------------ */
@@ -573,7 +591,7 @@ single_inherit(struct master *m, struct inherit *in)
         .generation = m->generation,
         .count = 1,
     };
-    vec_init(&in->listeners, NULL, sizeof(struct listen_socket));
+    vec_init(&in->listeners, &m->arena, sizeof(struct listen_socket));
     VEC_FOREACH (h, struct held, &m->sockets) {
         struct listen_socket *s = VEC_PUSH(&in->listeners, struct listen_socket);
 
@@ -633,6 +651,7 @@ start_single(struct kept *k, const struct options *o, struct config *c)
         status = spawn_entry(&in);
         pidfile_remove(m->pid_path.ptr);
         bind_close(&m->sockets, true);
+        zones_revert(c); /* a leak checker would look at each page of what is mapped */
     } else {
         log_echo = false;
         report_log(&m->verdict);
@@ -640,5 +659,6 @@ start_single(struct kept *k, const struct options *o, struct config *c)
     }
     master_tell_starter(m, status);
     log_flush();
+    master_free(m);
     return status;
 }

@@ -11,10 +11,11 @@
 #include "common/shm/zone.h"
 #include "common/sys/fd.h"
 
+/* The zone from before, or NULL: then *old is what a worker may copy from, or NULL too. */
 static struct zone *
-adopt_zone(struct zone_spec *spec, const struct adopted_zone *before)
+adopt_zone(struct zone_spec *spec, const struct adopted_zone *before, struct zone **old)
 {
-    struct error err = { 0 };
+    struct error err = { 0 }, ignored;
     struct zone *z;
     int fd = fcntl(before->fd, F_DUPFD_CLOEXEC, 3);
 
@@ -23,11 +24,36 @@ adopt_zone(struct zone_spec *spec, const struct adopted_zone *before)
         return NULL;
     }
     z = zone_adopt(fd, spec->name, spec->size, spec->ops, &err);
-    if (z == NULL) {
+    if (z != NULL)
+        return z;
+    log_notice(0, "%s: started anew", err.text);
+    *old = zone_map_old(fd, spec->name, spec->ops, &ignored);
+    if (*old == NULL)
         fd_close(&fd);
-        log_notice(0, "%s: started anew", err.text);
+    return NULL;
+}
+
+static bool
+open_zone(const struct config *c, struct zone_spec *spec, const struct vec *before,
+          struct report *r)
+{
+    struct error err = { 0 };
+    struct zone *old = NULL;
+
+    spec->zone = NULL;
+    VEC_FOREACH (z, struct adopted_zone, before) {
+        if (spec->zone == NULL && old == NULL && str_eq(z->name, spec->name))
+            spec->zone = adopt_zone(spec, z, &old);
     }
-    return z;
+    if (spec->zone != NULL)
+        return true;
+    spec->zone = zone_create(spec->name, spec->size, spec->ops, &err);
+    if (spec->zone == NULL) {
+        zone_drop(old);
+        return report_add(r, c, spec->pos, LOG_LEVEL_EMERG, "%s", err.text);
+    }
+    zone_set_old(spec->zone, old);
+    return true;
 }
 
 bool
@@ -35,21 +61,20 @@ zones_open(struct config *c, const struct vec *before, struct report *r)
 {
     bool ok = true;
 
-    for (uint32_t i = 0; i < c->zones.len; i++) {
-        struct zone_spec *spec = *VEC_AT(&c->zones, struct zone_spec *, i);
-        struct error err = { 0 };
-
-        spec->zone = NULL;
-        VEC_FOREACH (z, struct adopted_zone, before) {
-            if (spec->zone == NULL && str_eq(z->name, spec->name))
-                spec->zone = adopt_zone(spec, z);
-        }
-        if (spec->zone == NULL)
-            spec->zone = zone_create(spec->name, spec->size, spec->ops, &err);
-        if (spec->zone == NULL)
-            ok = report_add(r, c, spec->pos, LOG_LEVEL_EMERG, "%s", err.text);
-    }
+    for (uint32_t i = 0; i < c->zones.len; i++)
+        ok = open_zone(c, *VEC_AT(&c->zones, struct zone_spec *, i), before, r) && ok;
     return ok;
+}
+
+void
+zones_revert(struct config *c)
+{
+    for (uint32_t i = 0; c != NULL && i < c->zones.len; i++) {
+        struct zone_spec *spec = *VEC_AT(&c->zones, struct zone_spec *, i);
+
+        zone_drop(spec->zone);
+        spec->zone = NULL;
+    }
 }
 
 void

@@ -10,6 +10,8 @@
  * there), or a fresh one. False when the report has an error.
  */
 bool zones_open(struct config *c, const struct vec *before, struct report *r);
+/* The configuration does not serve: its zones are unmapped here (NULL is harmless). */
+void zones_revert(struct config *c);
 /* Closes the descriptors of `before`: a new generation serves. */
 void zones_settle(struct vec *before);
 

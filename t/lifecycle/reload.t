@@ -65,6 +65,26 @@ $weir->signal('HUP') for 1 .. 100;
 is($status, 0, 'a reload behind a hundred SIGHUPs');
 cmp_ok(lines('generation \d+ serves') - $before, '<=', 4, 'they were joined');
 
+# All the time, also while exec runs, when a fresh image has no handlers yet.
+my $sender = fork // die;
+if ($sender == 0) {
+    my $end = time + 2;
+    while (time < $end) {
+        kill $_, $pid for qw(HUP USR1 USR2 CHLD);
+        select undef, undef, undef, 0.0005;
+    }
+    POSIX::_exit(0);
+}
+my $failed = 0;
+while (waitpid($sender, POSIX::WNOHANG()) == 0) {
+    my $answer = $weir->get('/');
+    $failed++ if !$answer || ($answer->body // '') ne 'three';
+}
+is($failed, 0, 'signals in a loop: all requests are served');
+ok(Weir::is_alive($pid), 'signals in a loop: the master lives');
+($status) = $weir->ctl('reload');
+is($status, 0, 'signals in a loop: it still reloads');
+
 ($status, $output) = $weir->ctl('status');
 is($status, 0, 'status');
 like($output, qr/^master: $pid$/m,                               'status: the master');

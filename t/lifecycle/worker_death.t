@@ -21,6 +21,8 @@ like($output, qr/serving, 3 processes/, 'status');
 is($status, 0, 'reload');
 wait_for(sub { ($weir->ctl('status'))[1] =~ /^connections_active: [01]$/m }, 'nothing of the dead is counted');
 
+wait_for(sub { ($weir->ctl('status'))[1] =~ /^slots: 1021 of 1024 free$/m }, 'the slots of the dead are free again');
+
 # WINCH: no workers, but a master, until the next reload.
 $weir->signal('WINCH');
 wait_for(sub { !$weir->workers }, 'workers to end');

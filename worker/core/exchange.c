@@ -13,14 +13,16 @@
 #include "common/module.h"
 
 enum {
-    XMEM_CHUNK = 8192,    /* of the arena; the first one lies behind the struct */
-    XMEM_FREE_MAX = 4096, /* objects that a worker keeps: 16 MB */
+    XMEM_FIRST =
+        7552, /* bytes that a proxied request takes, and some; no power of two: blocks share cache sets else */
+    XMEM_CHUNK = 4096,    /* of the arena behind that */
+    XMEM_FREE_MAX = 4096, /* objects that a worker keeps: 32 MB */
 };
 
 /* One allocation, so that an ordinary request needs no other one. */
 struct xmem_block {
     struct xmem mem;
-    char first[XMEM_CHUNK] __attribute__((aligned(16)));
+    char first[XMEM_FIRST] __attribute__((aligned(16)));
 };
 
 static struct xmem *xmem_free_list;
@@ -95,6 +97,7 @@ exchange_init(struct exchange *x, const struct exchange_kind *kind, struct excha
     list_init(&x->abort_hooks);
     list_init(&x->ready_hooks);
     x->conn = parent != NULL && detached ? NULL : c;
+    x->client = parent != NULL && detached ? parent->root->client : NULL;
     x->mem = mem;
     x->task.run = exchange_run;
     x->log_ctx.describe = kind->describe;
@@ -285,13 +288,19 @@ exchange_make_states(struct exchange *x)
 void *
 exchange_state(struct exchange *x, const struct module *m, size_t size)
 {
+    return exchange_state_front(x, m, size, size);
+}
+
+void *
+exchange_state_front(struct exchange *x, const struct module *m, size_t size, size_t front)
+{
     void **place;
 
     if (x->state == NULL && (size == 0 || !exchange_make_states(x)))
         return NULL;
     place = &x->state[m->index];
     if (*place == NULL && size > 0)
-        *place = arena_zalloc(&x->mem->arena, size);
+        *place = arena_zalloc_front(&x->mem->arena, size, front);
     return *place;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * exchange.h - what an HTTP request and an L4 session have in common: memory, client connection, configuration,
- * variable cache, phase cursor, log context. REQUEST_PATH.md 3.
+ * variable cache, phase cursor, log context. ARCHITECTURE.md 10.
  *
  * Nobody calls upwards: exchange_ready() only puts the exchange on the loop's ready list.
  */
@@ -16,6 +16,7 @@
 #include "worker/core/phase.h"
 #include "worker/core/source.h"
 
+struct addr;
 struct conn;
 struct response;
 struct var_cache;
@@ -66,7 +67,7 @@ struct xmem {
     struct var_cache *vars; /* var.c; shared by the tree */
     struct xmem *next_free;
 };
-/* From the worker's free list, refs 1, with its first arena chunk (4 kB, not zeroed). NULL: memory. */
+/* From the worker's free list, refs 1, with its first arena chunk (7 kB, not zeroed). NULL: memory. */
 struct xmem *xmem_get(void);
 struct xmem *xmem_ref(struct xmem *m);
 /* The last one runs the arena's cleanups and gives it back. */
@@ -79,6 +80,8 @@ struct exchange {
     struct exchange *root, *parent;
     struct list children, sibling; /* head; node in the parent's children */
     struct conn *conn;             /* the client's; NULL when detached */
+    const struct addr
+        *client; /* of a root: who it is really from, behind the peer (realip); NULL: the peer */
     struct scope *scope; /* changes: server chosen, location found, `if`, limit_except, redirect */
     struct phase_pos phase;
     struct xmem *mem; /* shared by the tree when attached */
@@ -137,6 +140,8 @@ exchange_off_ready(struct ready_hook *h)
 void exchange_set_sink(struct exchange *x, const struct sink_ops *sink, void *data);
 /* The module's state of this exchange: zeroed `size` bytes, made at the first call; NULL: memory (or size 0: none). */
 void *exchange_state(struct exchange *x, const struct module *m, size_t size);
+/* The same, zeroed in its first `front` bytes only. */
+void *exchange_state_front(struct exchange *x, const struct module *m, size_t size, size_t front);
 /* An internal redirect clears the states of all modules but those that asked to keep it. */
 void exchange_clear_states(struct exchange *x);
 void exchange_keep_state(struct exchange *x, const struct module *m);

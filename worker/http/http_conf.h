@@ -62,7 +62,8 @@ struct http_conf {
     struct template root; /* a path; without its last '/' unless it is an alias */
     bool alias;           /* root holds what `alias` says */
     bool alias_regex;     /* in a regex location: alias is the whole path */
-    struct str alias_for; /* name of the location that has the alias: what the path takes the place of */
+    struct str
+        alias_for; /* name of the location that has the alias: what the path takes the place of */
     bool internal;
     struct http_types *types;
     struct str default_type;
@@ -95,10 +96,10 @@ struct http_conf {
     struct open_file_options open_files;
     struct template symlinks_from; /* disable_symlinks from=, when it has variables */
     uint64_t subrequest_output_buffer_size;
-    struct vec error_pages;     /* of struct error_page_rule: error_page.c */
-    phase_fn content;             /* set by http_set_content; read it with http_content() */
+    struct vec error_pages;         /* of struct error_page_rule: error_page.c */
+    phase_fn content;               /* set by http_set_content; read it with http_content() */
     const struct scope *content_of; /* the scope that set it */
-    struct str server_line;       /* derived: "Server: weir/...\r\n" */
+    struct str server_line;         /* derived: "Server: weir/...\r\n" */
 };
 extern struct module http_core_module;
 
@@ -118,7 +119,8 @@ phase_fn http_content(struct scope *s);
 /* The location that a scope lies in (of an `if` or limit_except: the enclosing one); NULL in server and http. */
 struct location *http_location_of(struct scope *s);
 struct server *http_server_of(struct scope *s);
-/* What holds before a Host is known: the default server of the address that the client connected to. */
+/* What holds before a Host is known: the server that the client named in its handshake, else the default one of the
+ * address that it connected to. */
 const struct server *http_default_server(struct conn *c);
 /* Chooses r->server by r->host (lower case, may be empty) and the client's address, and makes its scope r's. Called by
  * request_start when host is set. */

@@ -10,7 +10,9 @@
 #include "worker/http/error_page.h"
 #include "worker/http/http_conf.h"
 #include "worker/http/request_body.h"
+#include "worker/http/server.h"
 #include "worker/http/target.h"
+#include "worker/tls/tls.h"
 
 enum { REQUEST_FIELDS = 16 }; /* what a browser sends */
 
@@ -56,15 +58,16 @@ request_describe(const struct log_context *ctx, struct text *t)
     const struct exchange *x = CONTAINER_OF(ctx, struct exchange, log_ctx);
     const struct request *r = CONTAINER_OF(x, struct request, x);
     const struct request *root = CONTAINER_OF(x->root, struct request, x);
+    const struct addr *client = conn_client(x);
     char addr[ADDR_TEXT_MAX];
 
     if (x->doing != NULL) {
         TEXT_LIT(t, " while ");
         text_add(t, str_c(x->doing));
     }
-    if (x->conn != NULL) {
+    if (client != NULL) {
         TEXT_LIT(t, ", client: ");
-        text_bytes(t, addr, addr_format_ip(&x->conn->peer, addr));
+        text_bytes(t, addr, addr_format_ip(client, addr));
     }
     if (r->server != NULL) {
         TEXT_LIT(t, ", server: ");
@@ -96,7 +99,7 @@ request_new(struct conn *c, const struct codec *codec, void *sink_data)
 
     if (mem == NULL)
         return NULL;
-    r = ARENA_NEW(&mem->arena, struct request);
+    r = ARENA_NEW_FRONT(&mem->arena, struct request, captures.at);
     if (r == NULL) {
         xmem_put(mem);
         return NULL;
@@ -104,7 +107,7 @@ request_new(struct conn *c, const struct codec *codec, void *sink_data)
     exchange_init(&r->x, &http_exchange_kind, NULL, false, mem, c, &codec->sink, sink_data);
     r->x.log_ctx.id = c->id;
     r->codec = codec;
-    r->scheme = S("http");
+    r->scheme = conn_is_tls(c) ? S("https") : S("http");
     r->content_length = -1;
     r->uri_changes = REQUEST_URI_CHANGES;
     r->started_ms = clock_ms;
@@ -225,6 +228,30 @@ check_path(struct request *r, const struct target *t)
     return fine;
 }
 
+/* Plain text where TLS is spoken; clients whose certificate the server does not take. */
+static struct verdict
+check_tls(struct request *r)
+{
+    const char *why = "";
+
+    if (!conn_is_tls(r->x.conn)) {
+        if (listen_address(r->x.conn)->ssl)
+            return (struct verdict){ 497, "client sent plain HTTP request to HTTPS port" };
+        return fine;
+    }
+    switch (tls_check(r->x.conn, r->server->scope, request_arena(r), &why)) {
+    case TLS_FINE:
+        break;
+    case TLS_MISDIRECTED:
+        return (struct verdict){ 421, why };
+    case TLS_CERT_BAD:
+        return (struct verdict){ 495, why };
+    case TLS_CERT_MISSING:
+        return (struct verdict){ 496, why };
+    }
+    return fine;
+}
+
 static struct verdict
 request_check(struct request *r)
 {
@@ -239,6 +266,8 @@ request_check(struct request *r)
     v = check_method(r, &t);
     if (v.status == 0)
         v = check_path(r, &t);
+    if (v.status == 0)
+        v = check_tls(r);
     return v;
 }
 

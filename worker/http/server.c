@@ -8,6 +8,8 @@
  */
 #include "worker/http/server.h"
 
+#include "worker/tls/tls.h"
+
 #include <limits.h>
 #include <unistd.h>
 
@@ -301,9 +303,8 @@ find_ending(const struct server_names *names, struct str host)
 }
 
 static const struct server *
-names_find(const struct server_names *names, struct request *r)
+names_find(const struct server_names *names, struct str host, struct request *r)
 {
-    struct str host = r->host.len > 0 ? r->host : S("");
     const struct server *s = hash_get(&names->exact, host);
 
     if (s != NULL || host.len == 0)
@@ -314,24 +315,37 @@ names_find(const struct server_names *names, struct request *r)
     if (s != NULL)
         return s;
     VEC_FOREACH (re, struct server_regex, &names->regexes) {
-        if (named_regex_match(r, re->regex, host))
+        struct regex_match m;
+        bool failed;
+
+        if (r != NULL ? named_regex_match(r, re->regex, host)
+                      : regex_match(re->regex->regex, host, &m, &failed))
             return re->server;
     }
     return NULL;
 }
 
 const struct server *
+server_of_name(const struct http_address *a, struct str name, struct request *r)
+{
+    const struct server *s = NULL;
+
+    if (a->names != NULL)
+        s = names_find(a->names, name.len > 0 ? name : S(""), r);
+    return s != NULL ? s : a->default_server;
+}
+
+const struct server *
 http_default_server(struct conn *c)
 {
-    return listen_address(c)->default_server;
+    const struct server *named = tls_server_of(c);
+
+    return named != NULL ? named : listen_address(c)->default_server;
 }
 
 void
 http_choose_server(struct request *r)
 {
-    const struct http_address *a = listen_address(r->x.conn);
-    const struct server *s = a->names != NULL ? names_find(a->names, r) : NULL;
-
-    r->server = s != NULL ? s : a->default_server;
+    r->server = server_of_name(listen_address(r->x.conn), r->host, r);
     r->x.scope = r->server->scope;
 }

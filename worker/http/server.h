@@ -32,6 +32,7 @@ struct listen_line {
     bool is_default;  /* default_server */
     bool has_options; /* of the socket: only one server {} may say them */
     bool bind;        /* a socket of its own, even beside a wildcard */
+    bool ssl, proxy_protocol;
     struct conf_pos pos;
 };
 
@@ -43,6 +44,8 @@ struct http_address {
         *options_by;                /* the line whose socket options hold; NULL: none has any */
     struct listen_line *default_by; /* the line that says default_server; NULL: none */
     bool bind;
+    bool ssl;            /* some line says so: clients speak TLS */
+    bool proxy_protocol; /* some line says so: each connection begins with its header */
     struct conf_pos pos;
     struct server *default_server;
     struct vec servers;         /* of struct server * */
@@ -80,5 +83,13 @@ bool server_name_set(struct conf_load *l, const struct directive *d, struct conf
                      void *conf);
 /* Makes a->names. */
 bool server_names_prepare(struct conf_load *l, struct http_address *a);
+/* The server of a name (lower case, may be empty); r, when there is one, gets the captures of a pattern. */
+const struct server *server_of_name(const struct http_address *a, struct str name,
+                                    struct request *r);
+
+/* tls_start.c: connections to an address with `ssl`. */
+void http_start_tls(struct conn *c, const struct http_address *a);
+/* Whether each server of such an address has something to say in a handshake. */
+bool http_check_tls(struct conf_load *l, const struct http_address *a);
 
 #endif

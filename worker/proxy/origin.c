@@ -14,7 +14,8 @@
 #include "worker/http/request_body.h"
 
 enum {
-    INFORMS_MAX = 64, /* 1xx responses of one attempt; more is no origin's honest work */
+    RESPONSE_FIELDS = 12, /* what most responses have */
+    INFORMS_MAX = 64,     /* 1xx responses of one attempt; more is no origin's honest work */
 };
 
 enum step { STEP_GO, STEP_WAIT, STEP_FAILED };
@@ -208,12 +209,13 @@ failure_of(uint16_t status)
     return UPSTREAM_OK;
 }
 
-/* The request starts over in this state. */
+/* The request starts over in this state: nothing of a response that was given up stays. */
 static void
 start_over(struct origin *o, enum origin_state state)
 {
     conn_drop(o);
     drop_body(o, STOP_REPLACED);
+    response_init(&o->res, request_arena(o->r));
     o->send = SEND_HEAD;
     o->send_failed = false;
     o->recv = RECV_HEAD;
@@ -383,6 +385,19 @@ source_address(struct origin *o)
     return true;
 }
 
+/* We have no descriptor or no place for one more connection: that is not the peer's fault, nor would another help. */
+static enum step
+no_room(struct origin *o)
+{
+    o->r->x.doing = doing(o);
+    xlog(&o->r->x, LOG_LEVEL_ALERT, errno, "no room for a connection");
+    attempt_end(o);
+    upstream_release(&o->try);
+    o->attempt->status = 503;
+    give_up(o, 503);
+    return STEP_WAIT;
+}
+
 static enum step
 begin_connect(struct origin *o)
 {
@@ -397,6 +412,8 @@ begin_connect(struct origin *o)
         opt.local = o->from;
         o->conn = connect_start(&upstream_current(&o->try)->addr, &opt);
     }
+    if (o->conn == NULL && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+        return no_room(o);
     if (o->conn == NULL)
         return failed(o, UPSTREAM_ERROR, errno,
                       errno == EADDRNOTAVAIL && o->from.len > 0 ? "bind() failed"
@@ -518,7 +535,6 @@ wants_next(struct origin *o)
     upstream_report(&o->try, failure);
     o->status = o->res.status;
     start_over(o, ORIGIN_PICK);
-    response_init(&o->res, request_arena(o->r));
     return true;
 }
 
@@ -736,6 +752,7 @@ origin_begin(struct origin *o, struct request *r, struct upstream_group *g,
     upstream_begin(&o->try, g, &r->x);
     o->try.pool_key = conf;
     response_init(&o->res, request_arena(r));
+    (void)fields_reserve(&o->res.fields, RESPONSE_FIELDS);
     if (h == NULL) {
         give_up(o, 500);
         return;

@@ -529,7 +529,8 @@ origin_respond(struct origin *o)
     struct str where = fields_value(&o->res.fields, FIELD_X_ACCEL_REDIRECT);
     enum phase_result result;
 
-    if (where.len > 0 && !(o->conf->ignore_headers & IGNORE_X_ACCEL_REDIRECT))
+    if (where.len > 0 && o->res.status != 101 &&
+        !(o->conf->ignore_headers & IGNORE_X_ACCEL_REDIRECT))
         return accel_redirect(o, where);
     if (o->conf->intercept_errors && o->res.status >= 300 && error_page_matches(r, o->res.status))
         return intercept(o);

@@ -137,7 +137,7 @@ parse_comparison(struct conf_load *l, struct conf_node *n, const struct words *w
 {
     struct str operator= w->word[1], rest = operator;
 
-    c->negative = operator.len > 0 && operator.ptr[0] == '!';
+    c->negative = operator.len> 0 && operator.ptr[0] == '!';
     if (c->negative)
         rest = str_from(rest, 1);
     if (str_eq(rest, S("="))) {

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tls_start.c - what http says to a TLS handshake: which server a name means, which protocols there are, and what comes
+ * behind it.
+ */
+#include "common/sys/socket.h"
+#include "worker/http/server.h"
+#include "worker/tls/tls.h"
+
+/* The server of the name; its certificate, or where it has none the default server's. */
+static const struct tls_context *
+choose(struct conn *c, struct str name, const void **server)
+{
+    const struct http_address *a = listen_address(c);
+    const struct server *s = server_of_name(a, name, NULL);
+    const struct tls_context *own;
+
+    *server = s;
+    if (tls_is_rejected(s->scope))
+        return NULL;
+    own = tls_context_of(s->scope);
+    return own != NULL ? own : tls_context_of(a->default_server->scope);
+}
+
+static struct str
+protocols(struct conn *c)
+{
+    (void)c;
+    return S("\x08http/1.1\x08http/1.0\x08http/0.9");
+}
+
+static void
+ready(struct conn *c)
+{
+    const struct codec *codec = codec_find(tls_alpn(c));
+
+    if (codec == NULL) /* 1.0 and 0.9 are the same codec's */
+        codec = codec_find(S(""));
+    if (codec == NULL || !codec->begin(c))
+        conn_close(c);
+}
+
+/* The request is read as plain text, in order to answer it with 497. */
+static void
+plain(struct conn *c)
+{
+    const struct codec *codec = codec_find(S(""));
+
+    if (codec == NULL || !codec->begin(c))
+        conn_close(c);
+}
+
+static const struct tls_server_ops http_tls_ops = {
+    .choose = choose, .protocols = protocols, .ready = ready, .plain = plain
+};
+
+void
+http_start_tls(struct conn *c, const struct http_address *a)
+{
+    const struct http_conf *conf = http_conf(a->default_server->scope);
+
+    /* A ticket and the response behind it are two small writes. */
+    if (conf->tcp_nodelay && c->peer.sa.sa_family != AF_UNIX)
+        socket_nodelay(c->watch.fd, true);
+    tls_accept(c, &http_tls_ops, conf->client_header_timeout_ms);
+}
+
+/* Where the server says that it listens on the address. */
+static struct conf_pos
+place_of(const struct server *s, const struct http_address *a)
+{
+    VEC_FOREACH (line, struct listen_line, &s->listens) {
+        if (str_eq(line->text, a->text))
+            return line->pos;
+    }
+    return s->pos;
+}
+
+bool
+http_check_tls(struct conf_load *l, const struct http_address *a)
+{
+    const struct scope *by_default = a->default_server->scope;
+
+    if (!a->ssl || tls_context_of(by_default) != NULL)
+        return true;
+    VEC_FOREACH (s, struct server *, &a->servers) {
+        if (tls_context_of((*s)->scope) != NULL || tls_is_rejected((*s)->scope))
+            continue;
+        conf_fail_at(l, place_of(*s, a),
+                     "no \"ssl_certificate\" is defined for the \"listen ... ssl\" directive");
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tls_conf.c - module `ssl`: the ssl_* directives, and what they make of a server.
+ *
+ * Files are read while the configuration is loaded; what is wrong with one is said with the place of the line that names
+ * it.
+ */
+#include "worker/tls/tls_conf.h"
+
+#include "common/base/num.h"
+#include "worker/tls/tls_conn.h"
+#include "worker/tls/tls_session.h"
+#include "worker/tls/tls_ticket.h"
+#include "worker/tls/tls_verify.h"
+
+enum { BUILTIN_DEFAULT = 20480 /* sessions */ };
+
+/* ---- names of values ---- */
+
+static const struct conf_name protocol_names[] = {
+    { "SSLv2", TLS_SSLV2 },  { "SSLv3", TLS_SSLV3 },  { "TLSv1", TLS_V1 }, { "TLSv1.1", TLS_V1_1 },
+    { "TLSv1.2", TLS_V1_2 }, { "TLSv1.3", TLS_V1_3 }, { NULL, 0 }
+};
+static const struct conf_name verify_names[] = { { "off", TLS_VERIFY_OFF },
+                                                 { "on", TLS_VERIFY_ON },
+                                                 { "optional", TLS_VERIFY_OPTIONAL },
+                                                 { "optional_no_ca", TLS_VERIFY_OPTIONAL_NO_CA },
+                                                 { NULL, 0 } };
+
+/* ---- setters ---- */
+
+/* A file by its path, taken from the configuration's directory. False after conf_fail. */
+static bool
+file_of(struct conf_load *l, const struct conf_node *n, struct tls_file *f)
+{
+    f->pos = n->arg_pos[1];
+    f->path = conf_path(l, n->args[1], true);
+    return f->path.ptr != NULL || conf_fail(l, n, 1, "out of memory");
+}
+
+static bool
+set_file(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+{
+    struct tls_file *f = (struct tls_file *)((char *)conf + d->offset);
+
+    *f = (struct tls_file){ .path = S("") };
+    return n->args[1].len == 0 || file_of(l, n, f);
+}
+
+/* What may be something else than a path. */
+static bool
+is_no_path(struct str text)
+{
+    return str_starts(text, S("data:")) || str_starts(text, S("engine:")) ||
+           str_starts(text, S("store:"));
+}
+
+/* One more file of a list: certificates, their keys, keys of tickets. */
+static bool
+add_file(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+{
+    struct vec *files = (struct vec *)((char *)conf + d->offset);
+    struct tls_file *f;
+
+    if (str_find(n->args[1], '$') < n->args[1].len)
+        return conf_fail(l, n, 1, "variables in \"%s\" are not supported by this version", d->name);
+    if (files->size == 0)
+        vec_init(files, conf_arena(l), sizeof(struct tls_file));
+    f = VEC_PUSH(files, struct tls_file);
+    if (f == NULL)
+        return conf_fail(l, n, 0, "out of memory");
+    if (!is_no_path(n->args[1]))
+        return file_of(l, n, f);
+    f->pos = n->arg_pos[1];
+    f->path = n->args[1];
+    return true;
+}
+
+static bool
+add_command(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+{
+    struct vec *commands = (struct vec *)((char *)conf + d->offset);
+    struct tls_command *c;
+
+    if (commands->size == 0)
+        vec_init(commands, conf_arena(l), sizeof(struct tls_command));
+    c = VEC_PUSH(commands, struct tls_command);
+    if (c == NULL)
+        return conf_fail(l, n, 0, "out of memory");
+    c->name = arena_str(conf_arena(l), n->args[1]);
+    c->value = arena_str(conf_arena(l), n->args[2]);
+    c->pos = n->pos;
+    return (c->name.ptr != NULL && c->value.ptr != NULL) || conf_fail(l, n, 0, "out of memory");
+}
+
+static bool
+set_verify(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+{
+    struct tls_conf *c = conf;
+
+    c->verify_pos = n->pos;
+    return conf_set_enum(l, d, n, conf);
+}
+
+/* "NAME:SIZE" behind "shared:". */
+static bool
+set_shared_cache(struct conf_load *l, const struct conf_node *n, int arg, struct str text,
+                 struct tls_settings *s)
+{
+    size_t colon = str_find(text, ':');
+    uint64_t size;
+
+    if (colon == 0 || colon >= text.len || !num_parse_size(str_from(text, colon + 1), &size))
+        return conf_fail(l, n, arg, "invalid session cache \"%.*s\"", STR(n->args[arg]));
+    if (size < tls_session_zone_ops.size_min)
+        return conf_fail(l, n, arg, "session cache \"%.*s\" is too small", STR(n->args[arg]));
+    s->sessions = config_zone(l, n, str_upto(text, colon), size, &tls_session_zone_ops);
+    s->cache = TLS_CACHE_ON;
+    return s->sessions != NULL;
+}
+
+static bool
+set_session_cache(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+{
+    struct tls_settings *s = &((struct tls_conf *)conf)->s;
+
+    (void)d;
+    s->cache = TLS_CACHE_NONE;
+    s->builtin_sessions = 0;
+    s->sessions = NULL;
+    for (uint32_t i = 1; i < n->n; i++) {
+        struct str text = n->args[i];
+
+        if (str_eq(text, S("none"))) {
+            s->cache = TLS_CACHE_NONE;
+        } else if (str_eq(text, S("off"))) {
+            s->cache = TLS_CACHE_OFF;
+        } else if (str_eq(text, S("builtin"))) {
+            s->builtin_sessions = BUILTIN_DEFAULT;
+        } else if (str_starts(text, S("builtin:"))) {
+            if (!num_parse_u32(str_from(text, 8), &s->builtin_sessions) || s->builtin_sessions == 0)
+                return conf_fail(l, n, (int)i, "invalid session cache \"%.*s\"", STR(text));
+        } else if (str_starts(text, S("shared:"))) {
+            if (!set_shared_cache(l, n, (int)i, str_from(text, 7), s))
+                return false;
+        } else {
+            return conf_fail(l, n, (int)i, "invalid session cache \"%.*s\"", STR(text));
+        }
+    }
+    if (s->builtin_sessions > 0 || s->sessions != NULL)
+        s->cache = TLS_CACHE_ON;
+    return true;
+}
+
+/* ---- loading ---- */
+
+static bool
+ssl_init(struct conf_load *l, struct scope *s, void *conf)
+{
+    struct tls_conf *c = conf;
+
+    (void)s;
+    c->shared = tls_shared_new(conf_arena(l));
+    return c->shared != NULL;
+}
+
+static bool
+ssl_finish(struct conf_load *l, struct scope *s, void *conf)
+{
+    struct tls_conf *c = conf;
+
+    (void)s;
+    if (c->s.certificates.len == 0)
+        return true;
+    if ((c->s.verify == TLS_VERIFY_ON || c->s.verify == TLS_VERIFY_OPTIONAL) &&
+        c->s.client_ca.path.len == 0 && c->s.trusted_ca.path.len == 0)
+        return conf_fail_at(l, c->verify_pos,
+                            "no ssl_client_certificate or ssl_trusted_certificate for "
+                            "ssl_verify_client");
+    c->context = tls_context_get(l, c->shared, &c->s);
+    return c->context != NULL;
+}
+
+/* ---- for the owners of listeners ---- */
+
+static const struct tls_conf *
+conf_of(const struct scope *s)
+{
+    return scope_conf(s, &ssl_module);
+}
+
+const struct tls_context *
+tls_context_of(const struct scope *s)
+{
+    return conf_of(s)->context;
+}
+
+bool
+tls_is_rejected(const struct scope *s)
+{
+    return conf_of(s)->reject;
+}
+
+enum tls_verdict
+tls_check(const struct conn *c, const struct scope *s, struct arena *a, const char **why)
+{
+    const struct tls_settings *wanted = &conf_of(s)->s;
+    const struct tls *t = tls_of(c);
+    struct str text;
+    long result;
+
+    if (t == NULL || wanted->verify == TLS_VERIFY_OFF)
+        return TLS_FINE;
+    if (!tls_verify_is_same(&t->context->settings, wanted)) {
+        *why = "client attempted to request the server name different from the one that was "
+               "negotiated";
+        return TLS_MISDIRECTED;
+    }
+    result = SSL_get_verify_result(t->ssl);
+    if (!tls_verify_accepts(wanted->verify, result)) {
+        text = arena_fmt(a, "client SSL certificate verify error: (%ld:%s)", result,
+                         X509_verify_cert_error_string(result));
+        *why = text.ptr != NULL ? text.ptr : "client SSL certificate verify error";
+        return TLS_CERT_BAD;
+    }
+    if (wanted->verify == TLS_VERIFY_ON && SSL_get0_peer_certificate(t->ssl) == NULL) {
+        *why = "client sent no required SSL certificate";
+        return TLS_CERT_MISSING;
+    }
+    return TLS_FINE;
+}
+
+/* ---- the table ---- */
+
+enum { HS = CTX_HTTP | CTX_SRV };
+#define T             struct tls_conf
+#define FILES(nm, f)  D_CALL(nm, HS, ARGS(1, 1), add_file, FIELD(T, f), .inherit = I_LIST)
+#define A_FILE(nm, f) D_CALL(nm, HS, ARGS(1, 1), set_file, FIELD(T, f))
+
+static const struct directive ssl_directives[] = {
+    FILES("ssl_certificate", s.certificates), FILES("ssl_certificate_key", s.keys),
+    A_FILE("ssl_password_file", s.password_file),
+    D_BITS("ssl_protocols", HS, T, s.protocols, protocol_names, .initial = "TLSv1.2 TLSv1.3"),
+    D_STR("ssl_ciphers", HS, T, s.ciphers, .initial = "HIGH:!aNULL:!MD5"),
+    D_FLAG("ssl_prefer_server_ciphers", HS, T, s.prefer_server_ciphers, DEFAULT(off)),
+    D_STR("ssl_ecdh_curve", HS, T, s.curves, DEFAULT(auto)), A_FILE("ssl_dhparam", s.dhparam),
+    D_CALL("ssl_conf_command", HS, ARGS(2, 2), add_command, FIELD(T, s.commands),
+           .inherit = I_LIST),
+    D_SIZE("ssl_buffer_size", HS, T, s.buffer_size, DEFAULT(16k)),
+    D_FLAG("ssl_early_data", HS, T, s.early_data, DEFAULT(off)),
+    D_FLAG("ssl_reject_handshake", HS, T, reject, DEFAULT(off)),
+
+    /* clients' certificates */
+    D_CALL("ssl_verify_client", HS, ARGS(1, 1), set_verify, FIELD(T, s.verify),
+           .data = verify_names, DEFAULT(off)),
+    D_NUM("ssl_verify_depth", HS, T, s.verify_depth, DEFAULT(1)),
+    A_FILE("ssl_client_certificate", s.client_ca), A_FILE("ssl_trusted_certificate", s.trusted_ca),
+    A_FILE("ssl_crl", s.crl),
+
+    /* resumption */
+    D_CALL("ssl_session_cache", HS, ARGS(1, 2), set_session_cache, DEFAULT(none)),
+    D_SEC("ssl_session_timeout", HS, T, s.timeout_s, DEFAULT(5m)),
+    D_FLAG("ssl_session_tickets", HS, T, s.tickets, DEFAULT(on)),
+    FILES("ssl_session_ticket_key", s.ticket_keys), D_END
+};
+
+struct module ssl_module = {
+    .name = "ssl",
+    .configure_token = "--with-http_ssl_module",
+    .conf_size = sizeof(struct tls_conf),
+    .directives = ssl_directives,
+    .conf_init = ssl_init,
+    .finish = ssl_finish,
+    .variables = tls_variables,
+};

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tls_conn.h - the state of a TLS connection: what the files of this room share. tls_conn.c moves bytes,
+ * tls_handshake.c makes a connection a TLS one.
+ */
+#ifndef WEIR_TLS_TLS_CONN_H
+#define WEIR_TLS_TLS_CONN_H
+
+#include "worker/tls/tls.h"
+#include "worker/tls/tls_context.h"
+
+enum tls_state {
+    TLS_HELLO, /* the first bytes are awaited; no `ssl` yet */
+    TLS_HANDSHAKE,
+    TLS_EARLY, /* the client sends early data; the handshake goes on behind it */
+    TLS_OPEN,
+    TLS_FAILED, /* nothing more can be said in this session */
+};
+
+struct tls {
+    SSL *ssl; /* NULL in HELLO */
+    struct conn *c;
+    const struct tls_context *context;
+    enum tls_state state;
+    bool
+        raw_readable; /* the socket has bytes, or its end: sticky, as CONN_READABLE is for what they say */
+    bool raw_eof;
+    bool read_waits_for_room; /* a record has to be written before reading goes on */
+    bool said_close;          /* close_notify is in `out` or gone */
+    bool fin_wanted;          /* FIN behind what is in `out` */
+    bool client;
+    struct buf *raw;     /* bytes of the peer that were read before `ssl` was there */
+    struct buf *out;     /* records on their way out; NULL when there are none */
+    uint32_t out_size;   /* of the next `out` */
+    uint32_t small_sent; /* bytes sent in small records */
+    uint64_t wrote_ms;   /* clock_ms of the last write */
+    struct task flush;   /* sends `out` before the loop waits */
+    void (*below)(struct watch *w, unsigned bits); /* the connection's own handler of events */
+
+    /* The handshake. */
+    const struct tls_server_ops *ops; /* the server's side */
+    const void *server;               /* what ops->choose said */
+    struct str name;                  /* $ssl_server_name; lives in the connection's arena */
+    struct list waiting;              /* in the line of handshakes that wait for their turn */
+    struct buf *early;                /* the first early data, for the first read */
+    bool early_over;                  /* there is none, or no more */
+    uint64_t began_us, took_us;       /* the ClientHello was complete; from there to the end */
+    struct tls *next_free;
+};
+
+extern const struct conn_ops tls_ops;
+
+static inline struct tls *
+tls_of(const struct conn *c)
+{
+    return c->ops == &tls_ops ? c->layer : NULL;
+}
+
+/* What a context needs for its connections. */
+void tls_conn_set_up(SSL_CTX *ctx);
+/* Puts the layer on a connection; it reads `raw` and the socket. False: memory. */
+bool tls_attach(struct conn *c, struct tls **t);
+/* The connection is a plain one again; what was read of it lies in c->in. */
+void tls_detach(struct tls *t);
+/* Makes t->ssl for t->context. False: memory, logged. */
+bool tls_open(struct tls *t);
+/* Reads from the socket into `to`; as recv, with EAGAIN when nothing is known to wait. */
+ssize_t tls_raw_read(struct tls *t, void *to, size_t len);
+/* Sends what waits in `out`. */
+enum io tls_send(struct tls *t);
+/* A line of the error log with `while DOING, client: ..., server: ...` behind it. */
+void tls_log(const struct tls *t, enum log_level level, int err, const char *doing,
+             const char *text);
+
+#endif

@@ -1,0 +1,612 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tls_context.c - contexts of the library from settings of the configuration.
+ *
+ * They are made while the configuration is loaded, by the master, which may read keys that workers may not. A
+ * context is known by all of its settings: servers that agree in them share it, and each pair of certificate and key is
+ * read once. Of the same settings those that a session depends on, with the content of certificates and files of trust,
+ * are hashed: a session can be resumed only where they are what they were when it began.
+ */
+#include "worker/tls/tls_context.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include "common/base/panic.h"
+#include "common/base/text.h"
+#include "common/sys/file.h"
+#include "worker/tls/tls_conn.h"
+#include "worker/tls/tls_error.h"
+#include "worker/tls/tls_session.h"
+#include "worker/tls/tls_ticket.h"
+#include "worker/tls/tls_verify.h"
+
+enum {
+    FILE_MAX = 16 * 1024 * 1024, /* bytes of a list of certificates or revocations */
+    PASSWORDS_MAX = 64 * 1024,   /* bytes of a file with passphrases */
+};
+
+/* A certificate, the rest of its chain, and its key. */
+struct pair {
+    X509 *leaf;
+    STACK_OF(X509) * chain;
+    EVP_PKEY *key;
+};
+
+/* ---- what lives as long as the configuration ---- */
+
+struct tls_shared *
+tls_shared_new(struct arena *a)
+{
+    struct tls_shared *s = ARENA_NEW(a, struct tls_shared);
+
+    if (s == NULL)
+        return NULL;
+    s->arena = a;
+    hash_init(&s->contexts, a);
+    hash_init(&s->pairs, a);
+    return s;
+}
+
+static void
+pair_free(void *data)
+{
+    struct pair *p = data;
+
+    X509_free(p->leaf);
+    sk_X509_pop_free(p->chain, X509_free);
+    EVP_PKEY_free(p->key);
+}
+
+static void
+context_free(void *data)
+{
+    SSL_CTX_free(data);
+}
+
+/* ---- settings as text ---- */
+
+static void
+add_file(struct text *t, const struct tls_file *f)
+{
+    text_fmt(t, "%zu:", f->path.len);
+    text_add(t, f->path);
+}
+
+static void
+add_files(struct text *t, const struct vec *files)
+{
+    text_fmt(t, "%u;", files->len);
+    VEC_FOREACH (f, struct tls_file, files)
+        add_file(t, f);
+}
+
+bool
+tls_verify_is_same(const struct tls_settings *a, const struct tls_settings *b)
+{
+    return a->verify == b->verify && a->verify_depth == b->verify_depth &&
+           str_eq(a->client_ca.path, b->client_ca.path) &&
+           str_eq(a->trusted_ca.path, b->trusted_ca.path) && str_eq(a->crl.path, b->crl.path);
+}
+
+/* What a session may not outlive: how clients are verified, and what was agreed on. The content of certificates and of
+ * files of trust is added where they are read. */
+static void
+add_binding(struct text *t, const struct tls_settings *s)
+{
+    text_fmt(t, "%u %u %u %d ", s->verify, s->verify_depth, s->protocols, s->prefer_server_ciphers);
+    text_fmt(t, "%zu:%.*s", s->ciphers.len, STR(s->ciphers));
+    text_fmt(t, "%zu:%.*s", s->curves.len, STR(s->curves));
+    VEC_FOREACH (c, struct tls_command, &s->commands)
+        text_fmt(t, "%zu:%.*s%zu:%.*s", c->name.len, STR(c->name), c->value.len, STR(c->value));
+    TEXT_LIT(t, ";");
+}
+
+/* All of the settings; the first *binding bytes are those that sessions are bound to. */
+static struct str
+settings_text(struct arena *a, const struct tls_settings *s, size_t *binding)
+{
+    struct text t;
+
+    text_init(&t, a);
+    add_binding(&t, s);
+    *binding = t.len;
+    add_files(&t, &s->certificates);
+    add_files(&t, &s->keys);
+    add_file(&t, &s->password_file);
+    add_file(&t, &s->dhparam);
+    add_file(&t, &s->client_ca);
+    add_file(&t, &s->trusted_ca);
+    add_file(&t, &s->crl);
+    text_fmt(&t, "%d %llu %d %u %llu %d ", s->early_data, (unsigned long long)s->buffer_size,
+             (int)s->cache, s->builtin_sessions, (unsigned long long)s->timeout_s, s->tickets);
+    add_files(&t, &s->ticket_keys);
+    if (s->sessions != NULL)
+        text_add(&t, s->sessions->name);
+    return text_str(&t);
+}
+
+/* ---- certificates and keys ---- */
+
+static bool
+file_fail(struct conf_load *l, const struct tls_file *f, const char *what, const char *call)
+{
+    return conf_fail_at(l, f->pos, "cannot load %s \"%.*s\": %s() failed%s", what, STR(f->path),
+                        call, tls_error_text());
+}
+
+static bool
+call_fail(struct conf_load *l, const struct tls_file *f, const char *call)
+{
+    return conf_fail_at(l, f->pos, "%s(\"%.*s\") failed%s", call, STR(f->path), tls_error_text());
+}
+
+static BIO *
+file_open(const struct tls_file *f)
+{
+    if (str_starts(f->path, S("data:")))
+        return BIO_new_mem_buf(f->path.ptr + 5, (int)(f->path.len - 5));
+    return BIO_new_file(f->path.ptr, "r");
+}
+
+/* Whether reading stopped because there is no further block; that is no error. */
+static bool
+pem_has_ended(void)
+{
+    unsigned long e = ERR_peek_last_error();
+
+    if (ERR_GET_LIB(e) != ERR_LIB_PEM || ERR_GET_REASON(e) != PEM_R_NO_START_LINE)
+        return false;
+    ERR_clear_error();
+    return true;
+}
+
+static bool
+read_chain(struct conf_load *l, const struct tls_file *f, struct pair *p)
+{
+    BIO *bio = file_open(f);
+    X509 *x;
+    bool good = false;
+
+    if (bio == NULL)
+        return file_fail(l, f, "certificate", "BIO_new_file");
+    p->leaf = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
+    p->chain = sk_X509_new_null();
+    if (p->leaf == NULL || p->chain == NULL) {
+        file_fail(l, f, "certificate", "PEM_read_bio_X509_AUX");
+        goto done;
+    }
+    while ((x = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+        if (sk_X509_push(p->chain, x) == 0) {
+            X509_free(x);
+            file_fail(l, f, "certificate", "sk_X509_push");
+            goto done;
+        }
+    }
+    good = pem_has_ended() || file_fail(l, f, "certificate", "PEM_read_bio_X509");
+
+done:
+    BIO_free(bio);
+    return good;
+}
+
+/* Lines of the password file; tried in turn. */
+struct passwords {
+    struct str all, left, now;
+};
+
+static int
+give_password(char *to, int size, int writing, void *data)
+{
+    struct passwords *p = data;
+
+    (void)writing;
+    if (size <= 0 || p->now.len > (size_t)size)
+        return 0;
+    memcpy(to, p->now.ptr, p->now.len);
+    return (int)p->now.len;
+}
+
+/* The next passphrase; false: there is none. */
+static bool
+next_password(struct passwords *p)
+{
+    struct str line;
+
+    while (str_split(&p->left, '\n', &line)) {
+        if (line.len > 0 && line.ptr[line.len - 1] == '\r')
+            line.len--;
+        if (line.len == 0)
+            continue;
+        p->now = line;
+        return true;
+    }
+    return false;
+}
+
+static EVP_PKEY *
+read_key_with(const struct tls_file *f, struct passwords *p)
+{
+    BIO *bio = file_open(f);
+    EVP_PKEY *key = NULL;
+
+    if (bio == NULL)
+        return NULL;
+    do {
+        ERR_clear_error();
+        (void)BIO_reset(bio);
+        key = PEM_read_bio_PrivateKey(bio, NULL, give_password, p);
+    } while (key == NULL && next_password(p));
+    BIO_free(bio);
+    return key;
+}
+
+static bool
+read_passwords(struct conf_load *l, const struct tls_file *f, struct arena *a, struct passwords *p)
+{
+    struct error err;
+
+    *p = (struct passwords){ .now = S("") };
+    if (f->path.len == 0)
+        return true;
+    if (!file_read(a, f->path.ptr, PASSWORDS_MAX, &p->all, &err))
+        return conf_fail_at(l, f->pos, "%s", err.text);
+    p->left = p->all;
+    (void)next_password(p);
+    return true;
+}
+
+static bool
+read_key(struct conf_load *l, const struct tls_file *f, const struct tls_file *password_file,
+         struct pair *p)
+{
+    struct passwords passwords;
+    struct arena a;
+    bool good;
+
+    if (str_starts(f->path, S("engine:")) || str_starts(f->path, S("store:"))) {
+        conf_fail_at(l, f->pos, "cannot load certificate key \"%.*s\": not supported",
+                     STR(f->path));
+        conf_hint(l, "keys are read from files in the PEM format");
+        return false;
+    }
+    arena_init(&a, 1024);
+    good = read_passwords(l, password_file, &a, &passwords);
+    if (good) {
+        p->key = read_key_with(f, &passwords);
+        good = p->key != NULL || file_fail(l, f, "certificate key",
+                                           ERR_GET_LIB(ERR_peek_last_error()) == ERR_LIB_BIO
+                                               ? "BIO_new_file"
+                                               : "PEM_read_bio_PrivateKey");
+    }
+    if (passwords.all.len > 0)
+        OPENSSL_cleanse((void *)passwords.all.ptr, passwords.all.len);
+    arena_free(&a);
+    return good;
+}
+
+/* NULL after conf_fail. */
+static struct pair *
+pair_get(struct conf_load *l, struct tls_shared *shared, const struct tls_file *certificate,
+         const struct tls_file *key, const struct tls_file *password_file)
+{
+    struct str name =
+        arena_fmt(shared->arena, "%zu:%.*s%zu:%.*s%.*s", certificate->path.len,
+                  STR(certificate->path), key->path.len, STR(key->path), STR(password_file->path));
+    struct pair *p = name.ptr != NULL ? hash_get(&shared->pairs, name) : NULL;
+
+    if (p != NULL)
+        return p;
+    p = ARENA_NEW(shared->arena, struct pair);
+    if (name.ptr == NULL || p == NULL || !arena_on_free(shared->arena, pair_free, p)) {
+        conf_fail_at(l, certificate->pos, "out of memory");
+        return NULL;
+    }
+    if (!read_chain(l, certificate, p) || !read_key(l, key, password_file, p))
+        return NULL;
+    if (X509_check_private_key(p->leaf, p->key) != 1) {
+        conf_fail_at(l, key->pos, "SSL_CTX_use_PrivateKey(\"%.*s\") failed%s", STR(key->path),
+                     tls_error_text());
+        conf_hint(l, "the key does not belong to the certificate \"%.*s\"", STR(certificate->path));
+        return NULL;
+    }
+    if (!hash_set(&shared->pairs, name, p)) {
+        conf_fail_at(l, certificate->pos, "out of memory");
+        return NULL;
+    }
+    return p;
+}
+
+static bool
+use_pairs(struct conf_load *l, struct tls_shared *shared, const struct tls_settings *s,
+          SSL_CTX *ctx, EVP_MD_CTX *bind)
+{
+    uint32_t i = 0;
+
+    VEC_FOREACH (f, struct tls_file, &s->certificates) {
+        unsigned char digest[EVP_MAX_MD_SIZE];
+        unsigned int len = 0;
+        struct pair *p;
+
+        if (i >= s->keys.len)
+            return conf_fail_at(l, f->pos,
+                                "no \"ssl_certificate_key\" is defined for certificate \"%.*s\"",
+                                STR(f->path));
+        p = pair_get(l, shared, f, VEC_AT(&s->keys, struct tls_file, i), &s->password_file);
+        if (p == NULL)
+            return false;
+        if (SSL_CTX_use_cert_and_key(ctx, p->leaf, p->key, p->chain, 1) != 1)
+            return call_fail(l, f, "SSL_CTX_use_certificate");
+        if (X509_digest(p->leaf, EVP_sha256(), digest, &len) != 1 ||
+            EVP_DigestUpdate(bind, digest, len) != 1)
+            return call_fail(l, f, "X509_digest");
+        i++;
+    }
+    return true;
+}
+
+/* ---- protocols, ciphers, curves, parameters ---- */
+
+static uint64_t
+options_of(const struct tls_settings *s)
+{
+    static const struct {
+        uint32_t protocol;
+        uint64_t off;
+    } off[] = {
+        { TLS_SSLV3, SSL_OP_NO_SSLv3 },  { TLS_V1, SSL_OP_NO_TLSv1 },
+        { TLS_V1_1, SSL_OP_NO_TLSv1_1 }, { TLS_V1_2, SSL_OP_NO_TLSv1_2 },
+        { TLS_V1_3, SSL_OP_NO_TLSv1_3 },
+    };
+    /* IGNORE_UNEXPECTED_EOF: many clients leave without close_notify, and HTTP frames its messages by itself.
+     * NO_ANTI_REPLAY: it knows the tickets of one process only, so it would protect nothing and refuse most. */
+    uint64_t options = SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                       SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_ANTI_REPLAY;
+
+    for (size_t i = 0; i < ARRAY_LEN(off); i++) {
+        if (!(s->protocols & off[i].protocol))
+            options |= off[i].off;
+    }
+    if (s->prefer_server_ciphers)
+        options |= SSL_OP_CIPHER_SERVER_PREFERENCE;
+    if (!s->tickets)
+        options |= SSL_OP_NO_TICKET;
+    return options;
+}
+
+static bool
+use_dhparam(struct conf_load *l, const struct tls_file *f, SSL_CTX *ctx)
+{
+    EVP_PKEY *parameters;
+    BIO *bio;
+
+    if (f->path.len == 0)
+        return true;
+    bio = BIO_new_file(f->path.ptr, "r");
+    if (bio == NULL)
+        return call_fail(l, f, "BIO_new_file");
+    parameters = PEM_read_bio_Parameters(bio, NULL);
+    BIO_free(bio);
+    if (parameters == NULL)
+        return call_fail(l, f, "PEM_read_bio_DHparams");
+    if (SSL_CTX_set0_tmp_dh_pkey(ctx, parameters) != 1) {
+        EVP_PKEY_free(parameters);
+        return call_fail(l, f, "SSL_CTX_set_tmp_dh");
+    }
+    return true;
+}
+
+static bool
+run_commands(struct conf_load *l, const struct tls_settings *s, SSL_CTX *ctx)
+{
+    SSL_CONF_CTX *conf;
+    bool good = true;
+
+    if (s->commands.len == 0)
+        return true;
+    conf = SSL_CONF_CTX_new();
+    if (conf == NULL)
+        return conf_fail_at(l, VEC_AT(&s->commands, struct tls_command, 0)->pos, "out of memory");
+    SSL_CONF_CTX_set_flags(conf, SSL_CONF_FLAG_FILE | SSL_CONF_FLAG_SERVER | SSL_CONF_FLAG_CLIENT |
+                                     SSL_CONF_FLAG_CERTIFICATE | SSL_CONF_FLAG_SHOW_ERRORS);
+    SSL_CONF_CTX_set_ssl_ctx(conf, ctx);
+    VEC_FOREACH (c, struct tls_command, &s->commands) {
+        if (SSL_CONF_cmd(conf, c->name.ptr, c->value.ptr) > 0)
+            continue;
+        good = conf_fail_at(l, c->pos, "SSL_CONF_cmd(\"%.*s\", \"%.*s\") failed%s", STR(c->name),
+                            STR(c->value), tls_error_text());
+        break;
+    }
+    if (good && SSL_CONF_CTX_finish(conf) != 1)
+        good = conf_fail_at(l, VEC_AT(&s->commands, struct tls_command, 0)->pos,
+                            "SSL_CONF_finish() failed%s", tls_error_text());
+    SSL_CONF_CTX_free(conf);
+    return good;
+}
+
+static bool
+set_up_protocols(struct conf_load *l, const struct tls_settings *s, SSL_CTX *ctx)
+{
+    struct conf_pos pos = VEC_AT(&s->certificates, struct tls_file, 0)->pos;
+    char *text = arena_cstr(conf_arena(l), s->ciphers);
+
+    /* The system's own limits (openssl.cnf) make way: what the configuration says holds. */
+    SSL_CTX_set_min_proto_version(ctx, 0);
+    SSL_CTX_set_max_proto_version(ctx, 0);
+    SSL_CTX_set_options(ctx, options_of(s));
+    if (text == NULL || SSL_CTX_set_cipher_list(ctx, text) != 1)
+        return conf_fail_at(l, pos, "SSL_CTX_set_cipher_list(\"%.*s\") failed%s", STR(s->ciphers),
+                            tls_error_text());
+    if (!str_eq(s->curves, S("auto"))) {
+        text = arena_cstr(conf_arena(l), s->curves);
+        if (text == NULL || SSL_CTX_set1_curves_list(ctx, text) != 1)
+            return conf_fail_at(l, pos, "SSL_CTX_set1_curves_list(\"%.*s\") failed%s",
+                                STR(s->curves), tls_error_text());
+    }
+    return use_dhparam(l, &s->dhparam, ctx) && run_commands(l, s, ctx);
+}
+
+/* ---- whom to trust ---- */
+
+/* Content of a file of trust: a list of revocations that changes ends the sessions that began before. */
+static bool
+bind_file(struct conf_load *l, const struct tls_file *f, EVP_MD_CTX *bind)
+{
+    struct str content = S("");
+    struct error err;
+    struct arena a;
+    bool good = true;
+
+    arena_init(&a, 65536);
+    if (f->path.len > 0)
+        good = file_read(&a, f->path.ptr, FILE_MAX, &content, &err) ||
+               conf_fail_at(l, f->pos, "%s", err.text);
+    if (good && (EVP_DigestUpdate(bind, &content.len, sizeof(content.len)) != 1 ||
+                 EVP_DigestUpdate(bind, content.ptr, content.len) != 1))
+        good = conf_fail_at(l, f->pos, "out of memory");
+    arena_free(&a);
+    return good;
+}
+
+static bool
+trust_file(struct conf_load *l, const struct tls_file *f, SSL_CTX *ctx)
+{
+    if (f->path.len == 0)
+        return true;
+    return SSL_CTX_load_verify_locations(ctx, f->path.ptr, NULL) == 1 ||
+           call_fail(l, f, "SSL_CTX_load_verify_locations");
+}
+
+static bool
+name_authorities(struct conf_load *l, const struct tls_file *f, SSL_CTX *ctx)
+{
+    STACK_OF(X509_NAME) * names;
+
+    if (f->path.len == 0)
+        return true;
+    names = SSL_load_client_CA_file(f->path.ptr);
+    if (names == NULL)
+        return call_fail(l, f, "SSL_load_client_CA_file");
+    SSL_CTX_set_client_CA_list(ctx, names);
+    return true;
+}
+
+static bool
+use_crl(struct conf_load *l, const struct tls_file *f, SSL_CTX *ctx)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+    X509_LOOKUP *lookup;
+
+    if (f->path.len == 0)
+        return true;
+    lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+    if (lookup == NULL)
+        return call_fail(l, f, "X509_STORE_add_lookup");
+    if (X509_LOOKUP_load_file(lookup, f->path.ptr, X509_FILETYPE_PEM) != 1)
+        return call_fail(l, f, "X509_LOOKUP_load_file");
+    X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+    return true;
+}
+
+static bool
+set_up_trust(struct conf_load *l, const struct tls_settings *s, SSL_CTX *ctx, EVP_MD_CTX *bind)
+{
+    if (!trust_file(l, &s->client_ca, ctx) || !name_authorities(l, &s->client_ca, ctx) ||
+        !trust_file(l, &s->trusted_ca, ctx) || !use_crl(l, &s->crl, ctx))
+        return false;
+    if (s->verify != TLS_VERIFY_OFF)
+        tls_verify_set_up(ctx, s->verify_depth);
+    return bind_file(l, &s->client_ca, bind) && bind_file(l, &s->trusted_ca, bind) &&
+           bind_file(l, &s->crl, bind);
+}
+
+/* ---- contexts ---- */
+
+static bool
+set_up_sessions(struct conf_load *l, struct tls_shared *shared, const struct tls_settings *s,
+                struct tls_context *c, EVP_MD_CTX *bind)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int len = 0;
+
+    if (EVP_DigestFinal_ex(bind, digest, &len) != 1 || len > SSL_MAX_SID_CTX_LENGTH ||
+        SSL_CTX_set_session_id_context(c->ssl, digest, len) != 1)
+        return conf_fail_at(l, VEC_AT(&s->certificates, struct tls_file, 0)->pos,
+                            "SSL_CTX_set_session_id_context() failed%s", tls_error_text());
+    SSL_CTX_set_timeout(c->ssl, (long)s->timeout_s);
+    if (s->timeout_s > shared->timeout_max_s)
+        shared->timeout_max_s = s->timeout_s;
+    tls_session_set_up(c, s);
+    return tls_ticket_set_up(l, shared, s, c);
+}
+
+static bool
+set_up(struct conf_load *l, struct tls_shared *shared, const struct tls_settings *s,
+       struct tls_context *c, EVP_MD_CTX *bind)
+{
+    SSL_CTX *ctx = c->ssl;
+
+    SSL_CTX_set_app_data(ctx, c);
+    /* NO_AUTO_CHAIN: who is trusted as a client's authority is no part of our chain. */
+    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                              SSL_MODE_NO_AUTO_CHAIN);
+    SSL_CTX_set_read_ahead(ctx, 1);
+    tls_conn_set_up(ctx);
+    if (s->early_data)
+        SSL_CTX_set_max_early_data(ctx, 16384);
+    return use_pairs(l, shared, s, ctx, bind) && set_up_protocols(l, s, ctx) &&
+           set_up_trust(l, s, ctx, bind) && set_up_sessions(l, shared, s, c, bind);
+}
+
+/* NULL after conf_fail. `text` has all of the settings; its first `binding` bytes bind sessions. */
+static struct tls_context *
+context_new(struct conf_load *l, struct tls_shared *shared, const struct tls_settings *s,
+            struct str text, size_t binding)
+{
+    EVP_MD_CTX *bind = EVP_MD_CTX_new();
+    struct tls_context *c = ARENA_NEW(shared->arena, struct tls_context);
+    struct str key = arena_str(shared->arena, text);
+    bool good = false;
+
+    if (c == NULL || key.ptr == NULL || bind == NULL ||
+        EVP_DigestInit_ex(bind, EVP_sha256(), NULL) != 1 ||
+        EVP_DigestUpdate(bind, text.ptr, binding) != 1)
+        goto no_memory;
+    *c = (struct tls_context){ .ssl = SSL_CTX_new(TLS_server_method()),
+                               .settings = *s,
+                               .shared = shared };
+    if (c->ssl == NULL || !arena_on_free(shared->arena, context_free, c->ssl) ||
+        !hash_set(&shared->contexts, key, c))
+        goto no_memory;
+    good = set_up(l, shared, s, c, bind);
+    EVP_MD_CTX_free(bind);
+    return good ? c : NULL;
+
+no_memory:
+    EVP_MD_CTX_free(bind);
+    conf_fail_at(l, VEC_AT(&s->certificates, struct tls_file, 0)->pos, "out of memory%s",
+                 tls_error_text());
+    return NULL;
+}
+
+struct tls_context *
+tls_context_get(struct conf_load *l, struct tls_shared *shared, const struct tls_settings *s)
+{
+    struct tls_context *c = NULL;
+    size_t binding;
+    struct str text;
+    struct arena a;
+
+    ERR_clear_error();
+    arena_init(&a, 4096);
+    text = settings_text(&a, s, &binding);
+    if (text.ptr == NULL)
+        conf_fail_at(l, VEC_AT(&s->certificates, struct tls_file, 0)->pos, "out of memory");
+    else
+        c = hash_get(&shared->contexts, text);
+    if (c == NULL && text.ptr != NULL)
+        c = context_new(l, shared, s, text, binding);
+    arena_free(&a);
+    return c;
+}
