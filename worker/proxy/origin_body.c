@@ -552,7 +552,8 @@ origin_respond(struct origin *o)
     }
     if (!open_out(o))
         goto failed;
-    o->splicing = !o->unbuffered && may_splice(o);
+    /* a part of a page fills its spool until its turn comes */
+    o->splicing = !o->unbuffered && r->x.parent == NULL && may_splice(o);
     if (!o->unbuffered && !o->splicing)
         pump(o);
     result = response_start(r);
