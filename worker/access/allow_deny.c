@@ -22,7 +22,7 @@ static enum phase_result
 access_check(struct exchange *x)
 {
     const struct access_conf *c = scope_conf(x->scope, &allow_deny_module);
-    const struct addr *client = x->root->conn != NULL ? &x->root->conn->peer : NULL;
+    const struct addr *client = conn_client(x);
 
     if (client == NULL) /* the client has gone */
         return PHASE_NEXT;

@@ -95,7 +95,9 @@ exchange_init(struct exchange *x, const struct exchange_kind *kind, struct excha
     list_init(&x->children);
     list_init(&x->sibling);
     list_init(&x->abort_hooks);
+    list_init(&x->ready_hooks);
     x->conn = parent != NULL && detached ? NULL : c;
+    x->client = parent != NULL && detached ? parent->root->client : NULL;
     x->mem = mem;
     x->task.run = exchange_run;
     x->log_ctx.describe = kind->describe;
@@ -178,6 +180,14 @@ exchange_on_abort(struct exchange *x, struct abort_hook *h)
 }
 
 void
+exchange_on_ready(struct exchange *x, struct ready_hook *h)
+{
+    ASSERT(h->run != NULL);
+    if (!list_linked(&h->node))
+        list_add_tail(&x->ready_hooks, &h->node);
+}
+
+void
 exchange_abort(struct exchange *x, enum stop why)
 {
     struct list *node;
@@ -220,6 +230,8 @@ exchange_end(struct exchange *x)
     list_del(&x->sibling);
     LIST_FOREACH (it, &x->abort_hooks)
         list_del(it);
+    LIST_FOREACH (it, &x->ready_hooks)
+        list_del(it);
     task_cancel(&x->task);
     live_exchanges--;
     if (x->done != NULL)
@@ -245,6 +257,12 @@ exchange_run(struct task *t)
 {
     struct exchange *x = CONTAINER_OF(t, struct exchange, task);
 
+    LIST_FOREACH (it, &x->ready_hooks) {
+        struct ready_hook *h = LIST_ENTRY(it, struct ready_hook, node);
+
+        if (!x->given)
+            h->run(h, x);
+    }
     if (x->resume && !x->given) {
         phase_run(x);
         if (!x->resume)

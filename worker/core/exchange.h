@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * exchange.h - what an HTTP request and an L4 session have in common: memory, client connection, configuration,
- * variable cache, phase cursor, log context. REQUEST_PATH.md 3.
+ * variable cache, phase cursor, log context. ARCHITECTURE.md 10.
  *
  * Nobody calls upwards: exchange_ready() only puts the exchange on the loop's ready list.
  */
@@ -16,6 +16,7 @@
 #include "worker/core/phase.h"
 #include "worker/core/source.h"
 
+struct addr;
 struct conn;
 struct response;
 struct var_cache;
@@ -38,6 +39,13 @@ struct sink_ops {
 struct abort_hook {
     struct list node;
     void (*run)(struct abort_hook *h, struct exchange *x);
+};
+
+/* Who else than the sink pulls a source of an exchange (a reader of the request body), and so has to hear when it is ready.
+ * Embedded in the reader; zeroed before first use. */
+struct ready_hook {
+    struct list node;
+    void (*run)(struct ready_hook *h, struct exchange *x);
 };
 
 /* What differs between an HTTP request and an L4 session, so that core/ needs neither. */
@@ -72,6 +80,8 @@ struct exchange {
     struct exchange *root, *parent;
     struct list children, sibling; /* head; node in the parent's children */
     struct conn *conn;             /* the client's; NULL when detached */
+    const struct addr
+        *client; /* of a root: who it is really from, behind the peer (realip); NULL: the peer */
     struct scope *scope; /* changes: server chosen, location found, `if`, limit_except, redirect */
     struct phase_pos phase;
     struct xmem *mem; /* shared by the tree when attached */
@@ -88,7 +98,7 @@ struct exchange {
     bool in_engine;  /* phase_run is on the stack */
     bool resume;     /* phase_resume was called */
     bool stopped;    /* kind->stop was called */
-    struct list abort_hooks;
+    struct list abort_hooks, ready_hooks;
     void (*done)(struct exchange *x,
                  void *data); /* of a child: its maker's callback, from the ready list */
     void *done_data;
@@ -115,6 +125,14 @@ void exchange_abort(struct exchange *x, enum stop why);
 void exchange_on_abort(struct exchange *x, struct abort_hook *h);
 static inline void
 exchange_off_abort(struct abort_hook *h)
+{
+    list_del(&h->node);
+}
+/* `h->run` is called from the ready list when x was made ready, before phases and sink, until exchange_off_ready. It only
+ * makes a task ready or takes its own hook off. */
+void exchange_on_ready(struct exchange *x, struct ready_hook *h);
+static inline void
+exchange_off_ready(struct ready_hook *h)
 {
     list_del(&h->node);
 }

@@ -192,9 +192,8 @@ var_define(struct conf_load *l, const struct conf_node *n, int arg, struct str n
     if (e == NULL)
         return false;
     row = var_row(e->name, e->stream);
-    if (!var_may_define(row, get, flags) ||
-        (e->defined && e->get != NULL && get != NULL && e->get != get &&
-         (e->flags & VAR_CHANGEABLE) == 0))
+    if (!var_may_define(row, get, flags) || (e->defined && e->get != NULL && get != NULL &&
+                                             e->get != get && (e->flags & VAR_CHANGEABLE) == 0))
         return conf_fail(l, n, arg, "the duplicate \"%.*s\" variable", STR(name));
     if ((flags & VAR_WEAK) != 0 && (e->defined || row != NULL))
         return true;
@@ -420,6 +419,16 @@ var_get_named(struct exchange *x, struct str name)
     *rest = arena_str(&x->mem->arena, str_from(key, strlen(row->name)));
     return rest->ptr != NULL ? var_call(x, key, row->get, rest)
                              : (struct var_value){ .text = S("") };
+}
+
+void
+var_forget_named(struct exchange *x, struct str name)
+{
+    bool stream = x->scope != NULL && scope_up(x->scope, SCOPE_STREAM) != NULL;
+    uint32_t index;
+
+    if (x->mem->vars != NULL && var_find(worker_config->vars, name, stream, &index))
+        x->mem->vars->stamp[index] = 0;
 }
 
 void

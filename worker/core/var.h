@@ -26,7 +26,8 @@ enum {
     VAR_STREAM = 8, /* also in stream {}; without: http only */
     VAR_STREAM_ONLY = 16,
     VAR_CHANGEABLE = 32, /* map, set and geo may define a variable of this name again */
-    VAR_WEAK = 64, /* of var_define: for names that nothing else defines; another getter stays, or takes its place */
+    VAR_WEAK =
+        64, /* of var_define: for names that nothing else defines; another getter stays, or takes its place */
 };
 
 /* Fills *v (zeroed before: not found). `data` is the row's, or for a prefix the rest of the name (struct str *). */
@@ -58,6 +59,8 @@ struct var_value var_get(struct exchange *x, uint32_t index);
 void var_set(struct exchange *x, uint32_t index, struct str value);
 /* By name at run time (SSI, tests): not found when the configuration knows no such variable. */
 struct var_value var_get_named(struct exchange *x, struct str name);
+/* Forgets a cached value whose reason has changed: the next use computes it. */
+void var_forget_named(struct exchange *x, struct str name);
 /* Forgets volatile values. A template does so by itself at its start. */
 void var_new_round(struct exchange *x);
 /* Around the expansion of a template: between them a volatile variable is computed once. Nests. */

@@ -111,8 +111,11 @@ void h1_body_on_readable(struct h1 *h);
 /* h1_output.c */
 enum h1_sent_state { H1_OUT_SENT, H1_OUT_BLOCKED, H1_OUT_LIMITED, H1_OUT_FAILED };
 void h1_output(struct h1 *h);
-/* Sends what lies in `out` alone. */
+/* Sends what waits, whatever the rate. */
 enum h1_sent_state h1_output_flush(struct h1 *h);
+/* Pieces of the body are on their way: they may lie in the buffer of `out`, and go on when the client or the rate lets
+ * them. */
+bool h1_output_has_pieces(const struct h1 *h);
 /* Room for n more bytes in `out`; false: memory. */
 bool h1_output_room(struct h1 *h, size_t n);
 /* Formats the head if that has not been done; false: memory. */

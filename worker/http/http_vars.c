@@ -19,6 +19,7 @@
 #include "worker/http/http_core.h"
 #include "worker/http/redirect.h"
 #include "worker/http/request_body.h"
+#include "worker/net/proxy_protocol.h"
 #include "worker/http/rewrite.h"
 
 /* ---- helpers ---- */
@@ -503,39 +504,49 @@ set_limit_rate(struct exchange *x, struct str value, const void *data)
 
 /* ---- connection ---- */
 
+/* An address as its owner has it; NULL: there is none. */
+static void
+found_addr(struct exchange *x, struct var_value *v, const struct addr *a)
+{
+    char text[ADDR_TEXT_MAX];
+
+    if (a != NULL && a->len > 0)
+        found_copy(x, v, str_n(text, addr_format_ip(a, text)));
+}
+
+static void
+found_port(struct exchange *x, struct var_value *v, const struct addr *a)
+{
+    if (a == NULL || a->len == 0)
+        return;
+    if (addr_port(a) != 0)
+        var_number(x, v, addr_port(a));
+    else
+        var_found(v, S(""));
+}
+
 static void
 get_remote_addr(struct exchange *x, struct var_value *v, const void *data)
 {
-    struct conn *c = client_of(x);
-    char text[ADDR_TEXT_MAX];
-
     (void)data;
-    if (c != NULL)
-        found_copy(x, v, str_n(text, addr_format_ip(&c->peer, text)));
+    found_addr(x, v, conn_client(x));
 }
 
 static void
 get_binary_remote_addr(struct exchange *x, struct var_value *v, const void *data)
 {
-    struct conn *c = client_of(x);
+    const struct addr *a = conn_client(x);
 
     (void)data;
-    if (c != NULL)
-        found_copy(x, v, addr_bytes(&c->peer));
+    if (a != NULL)
+        found_copy(x, v, addr_bytes(a));
 }
 
 static void
 get_remote_port(struct exchange *x, struct var_value *v, const void *data)
 {
-    struct conn *c = client_of(x);
-
     (void)data;
-    if (c == NULL)
-        return;
-    if (addr_port(&c->peer) != 0)
-        var_number(x, v, addr_port(&c->peer));
-    else
-        var_found(v, S(""));
+    found_port(x, v, conn_client(x));
 }
 
 static void
@@ -596,11 +607,53 @@ get_connection_time(struct exchange *x, struct var_value *v, const void *data)
         found_seconds(x, v, clock_ms > c->opened_ms ? clock_ms - c->opened_ms : 0);
 }
 
-/* No connection comes with a PROXY header as long as `listen` has no proxy_protocol. */
-static void
-get_nothing(struct exchange *x, struct var_value *v, const void *data)
+/* What the header of the PROXY protocol said; NULL: there was none. */
+static const struct proxy_protocol *
+proxy_of(struct exchange *x)
 {
-    (void)x, (void)v, (void)data;
+    return client_of(x) != NULL ? client_of(x)->proxy : NULL;
+}
+
+/* An address in it; `data` points to its offset. */
+static const size_t at_client = offsetof(struct proxy_protocol, client);
+static const size_t at_server = offsetof(struct proxy_protocol, server);
+
+static const struct addr *
+proxy_addr(struct exchange *x, const void *at)
+{
+    const struct proxy_protocol *p = proxy_of(x);
+
+    return p != NULL ? (const struct addr *)((const char *)p + *(const size_t *)at) : NULL;
+}
+
+static void
+get_proxy_addr(struct exchange *x, struct var_value *v, const void *data)
+{
+    found_addr(x, v, proxy_addr(x, data));
+}
+
+static void
+get_proxy_port(struct exchange *x, struct var_value *v, const void *data)
+{
+    const struct addr *a = proxy_addr(x, data);
+
+    if (a != NULL && a->len > 0)
+        var_number(x, v, addr_port(a));
+}
+
+static void
+get_proxy_tlv(struct exchange *x, struct var_value *v, const void *data)
+{
+    const struct proxy_protocol *p = proxy_of(x);
+    struct str name = *(const struct str *)data;
+    uint32_t result;
+
+    if (p == NULL)
+        return;
+    if (!str_eq(name, S("ssl_verify")))
+        found_if(v, proxy_protocol_tlv_named(p->tlvs, name));
+    else if (proxy_protocol_ssl_verify(p->tlvs, &result))
+        var_number(x, v, result);
 }
 
 /* Which of the kernel's figures; `data` points to one of these. */
@@ -773,11 +826,11 @@ const struct variable http_core_variables[] = {
     { "connection", get_connection, 0, NULL, NULL },
     { "connection_requests", get_connection_requests, 0, NULL, NULL },
     { "connection_time", get_connection_time, VOLATILE, NULL, NULL },
-    { "proxy_protocol_addr", get_nothing, 0, NULL, NULL },
-    { "proxy_protocol_port", get_nothing, 0, NULL, NULL },
-    { "proxy_protocol_server_addr", get_nothing, 0, NULL, NULL },
-    { "proxy_protocol_server_port", get_nothing, 0, NULL, NULL },
-    { "proxy_protocol_tlv_", get_nothing, PREFIX, NULL, NULL },
+    { "proxy_protocol_addr", get_proxy_addr, 0, NULL, &at_client },
+    { "proxy_protocol_port", get_proxy_port, 0, NULL, &at_client },
+    { "proxy_protocol_server_addr", get_proxy_addr, 0, NULL, &at_server },
+    { "proxy_protocol_server_port", get_proxy_port, 0, NULL, &at_server },
+    { "proxy_protocol_tlv_", get_proxy_tlv, PREFIX, NULL, NULL },
     { "tcpinfo_rtt", get_tcpinfo, VOLATILE, NULL, &tcp_rtt },
     { "tcpinfo_rttvar", get_tcpinfo, VOLATILE, NULL, &tcp_rttvar },
     { "tcpinfo_snd_cwnd", get_tcpinfo, VOLATILE, NULL, &tcp_cwnd },

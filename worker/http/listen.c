@@ -10,6 +10,7 @@
 
 #include "common/base/num.h"
 #include "worker/http/server.h"
+#include "worker/net/proxy_protocol.h"
 #include "worker/net/resolver.h"
 
 enum { BACKLOG_DEFAULT = 511, PORT_RANGE_MAX = 65535 };
@@ -174,6 +175,15 @@ option_so_keepalive(struct conf_load *l, const struct conf_node *n, int arg, str
 }
 
 static bool
+option_proxy_protocol(struct conf_load *l, const struct conf_node *n, int arg, struct str value,
+                      struct listen_line *line)
+{
+    (void)l, (void)n, (void)arg, (void)value;
+    line->proxy_protocol = true;
+    return true;
+}
+
+static bool
 option_ssl(struct conf_load *l, const struct conf_node *n, int arg, struct str value,
            struct listen_line *line)
 {
@@ -217,7 +227,7 @@ static const struct listen_option listen_options[] = {
     { "ssl", false, false, option_ssl },
     { "http2", false, false, option_missing },
     { "quic", false, false, option_missing },
-    { "proxy_protocol", false, false, option_missing },
+    { "proxy_protocol", false, false, option_proxy_protocol },
     { "multipath", false, false, option_missing },
 };
 
@@ -496,20 +506,20 @@ address_add(struct conf_load *l, struct http_address *a, struct server *s, struc
         a->default_server = s;
     }
     a->bind = a->bind || line->bind;
-    if (a->servers.len > 1 && a->ssl != line->ssl)
+    if (a->servers.len > 1 && (a->ssl != line->ssl || a->proxy_protocol != line->proxy_protocol))
         conf_warn_at(l, line->pos, "protocol options redefined for %.*s", STR(a->text));
     a->ssl = a->ssl || line->ssl;
+    a->proxy_protocol = a->proxy_protocol || line->proxy_protocol;
     return true;
 }
 
 /* What an accepted connection starts with: PROXY protocol -> TLS or plain text -> the codec. */
 static void
-http_start(struct conn *c, const struct listen_spec *spec)
+start_tls_or_codec(struct conn *c)
 {
     const struct http_address *a = listen_address(c);
     const struct codec *codec;
 
-    (void)spec;
     if (a->ssl) {
         http_start_tls(c, a);
         return;
@@ -517,6 +527,19 @@ http_start(struct conn *c, const struct listen_spec *spec)
     codec = codec_find(S(""));
     if (codec == NULL || !codec->begin(c))
         conn_close(c);
+}
+
+static void
+http_start(struct conn *c, const struct listen_spec *spec)
+{
+    const struct http_address *a = listen_address(c);
+
+    (void)spec;
+    if (a->proxy_protocol)
+        proxy_protocol_begin(c, http_conf(a->default_server->scope)->client_header_timeout_ms,
+                             start_tls_or_codec);
+    else
+        start_tls_or_codec(c);
 }
 
 static struct http_socket *

@@ -58,15 +58,16 @@ request_describe(const struct log_context *ctx, struct text *t)
     const struct exchange *x = CONTAINER_OF(ctx, struct exchange, log_ctx);
     const struct request *r = CONTAINER_OF(x, struct request, x);
     const struct request *root = CONTAINER_OF(x->root, struct request, x);
+    const struct addr *client = conn_client(x);
     char addr[ADDR_TEXT_MAX];
 
     if (x->doing != NULL) {
         TEXT_LIT(t, " while ");
         text_add(t, str_c(x->doing));
     }
-    if (x->conn != NULL) {
+    if (client != NULL) {
         TEXT_LIT(t, ", client: ");
-        text_bytes(t, addr, addr_format_ip(&x->conn->peer, addr));
+        text_bytes(t, addr, addr_format_ip(client, addr));
     }
     if (r->server != NULL) {
         TEXT_LIT(t, ", server: ");

@@ -32,7 +32,7 @@ struct listen_line {
     bool is_default;  /* default_server */
     bool has_options; /* of the socket: only one server {} may say them */
     bool bind;        /* a socket of its own, even beside a wildcard */
-    bool ssl;
+    bool ssl, proxy_protocol;
     struct conf_pos pos;
 };
 
@@ -44,7 +44,8 @@ struct http_address {
         *options_by;                /* the line whose socket options hold; NULL: none has any */
     struct listen_line *default_by; /* the line that says default_server; NULL: none */
     bool bind;
-    bool ssl; /* some line says so: clients speak TLS */
+    bool ssl;            /* some line says so: clients speak TLS */
+    bool proxy_protocol; /* some line says so: each connection begins with its header */
     struct conf_pos pos;
     struct server *default_server;
     struct vec servers;         /* of struct server * */

@@ -19,8 +19,10 @@
 #include "common/sys/clock.h"
 #include "common/sys/socket.h"
 #include "worker/core/cycle.h"
+#include "worker/core/exchange.h"
 #include "worker/core/source.h"
 #include "worker/net/events_conf.h"
+#include "worker/net/pipe_pool.h"
 
 enum {
     CONN_ALIGN = 64,        /* the hot part begins a cache line */
@@ -248,6 +250,14 @@ conn_close_oldest(void)
     return conn_close_first(&idle_clients) || conn_close_first(&idle_origins);
 }
 
+bool
+conn_free_descriptor(void)
+{
+    if (errno != EMFILE && errno != ENFILE)
+        return false;
+    return pipe_pool_drop() || conn_close_oldest();
+}
+
 void
 conn_each(void (*fn)(struct conn *c, void *data), void *data)
 {
@@ -265,6 +275,14 @@ unsigned
 conn_idle_count(void)
 {
     return idle_client_count;
+}
+
+const struct addr *
+conn_client(const struct exchange *x)
+{
+    if (x->root->client != NULL)
+        return x->root->client;
+    return x->root->conn != NULL ? &x->root->conn->peer : NULL;
 }
 
 const struct addr *

@@ -137,7 +137,7 @@ proxy_open(struct origin *o)
 static void
 on_body(void *data)
 {
-    origin_run(data);
+    origin_more_body(data);
 }
 
 static struct source *
