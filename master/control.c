@@ -437,9 +437,10 @@ put_generations(const struct master *m, struct text *t)
         unsigned n = supervise_count(m, g);
 
         text_fmt(t, "generation %llu: %s, %u process%s:", (unsigned long long)g,
-                 g == m->serving  ? "serving"
-                 : g > m->serving ? "starting"
-                                  : "draining",
+                 g == m->serving ? "serving"
+                 : g == m->generation && (m->state == STATE_START || m->state == STATE_HANDOFF)
+                     ? "starting"
+                     : "draining",
                  n, n == 1 ? "" : "es");
         LIST_FOREACH (at, (struct list *)&m->children) {
             const struct child *c = LIST_ENTRY(at, struct child, node);

@@ -299,8 +299,11 @@ hold(struct master *m)
     LIST_FOREACH (at, &m->children) {
         struct child *c = LIST_ENTRY(at, struct child, node);
 
-        if (c->generation > m->serving)
+        /* Those that are ready have accepted connections already; one that gets ready drains then (supervise.c). */
+        if (c->generation > m->serving && c->kind != 0)
             drain_stop_child(c, false);
+        else if (c->generation > m->serving && c->state == CHILD_READY)
+            drain_child(m, c);
     }
     bind_revert(&m->sockets);
     zones_revert(m->config);

@@ -76,8 +76,9 @@ struct seat {
     struct master *m;
     const struct process_def *process; /* NULL: a worker */
     uint32_t kind, index, count;
-    struct child *child; /* NULL: empty */
-    struct timer again;  /* the pause before the next try */
+    struct child *child;  /* NULL: empty */
+    struct child *tender; /* the worker that accepts for it until it is filled; NULL: none */
+    struct timer again;   /* the pause before the next try */
     unsigned quick_deaths;
     bool ended; /* a helper that has done its work */
 };

@@ -92,6 +92,50 @@ ask_again(struct master *m, const struct child *dead)
     supervise_ask_reap(m);
 }
 
+/* ---- seats without a worker ------------------------------------------------------------------------------------- */
+
+static void
+tell_tender(const struct seat *seat, bool on)
+{
+    CHANNEL_SEND(&seat->tender->channel, MSG_TEND,
+                 (&(struct msg_tend){ .index = seat->index, .on = on }));
+}
+
+/* The sockets of a reuseport group that belong to an empty seat get connections all the same. */
+static void
+tend(struct master *m)
+{
+    for (uint32_t i = 0; i < m->n_seats; i++) {
+        struct seat *seat = &m->seats[i];
+        bool filled = seat->child != NULL && seat->child->state != CHILD_STARTING;
+
+        if (seat->kind != 0 || filled == (seat->tender == NULL))
+            continue;
+        if (filled) {
+            tell_tender(seat, false);
+            seat->tender = NULL;
+            continue;
+        }
+        for (uint32_t j = 1; j < m->n_seats && seat->tender == NULL; j++) {
+            const struct seat *other = &m->seats[(i + j) % m->n_seats];
+
+            if (other->kind == 0 && other->child != NULL && other->child->state == CHILD_READY)
+                seat->tender = other->child;
+        }
+        if (seat->tender != NULL)
+            tell_tender(seat, true);
+    }
+}
+
+static void
+forget_tender(struct master *m, const struct child *dead)
+{
+    for (uint32_t i = 0; i < m->n_seats; i++) {
+        if (m->seats[i].tender == dead)
+            m->seats[i].tender = NULL;
+    }
+}
+
 /* ---- what children say ------------------------------------------------------------------------------------------ */
 
 static bool
@@ -116,10 +160,12 @@ child_ready(struct child *c)
     c->state = CHILD_READY;
     timer_stop(&c->last_resort);
     supervise_ask_reap(m);
-    if (c->generation < m->serving)
-        drain_child(m, c);
+    if (c->generation < m->serving || (c->generation > m->serving && c->seat == NULL))
+        drain_child(m, c); /* of the past, or of one that has failed */
     else if ((m->state == STATE_START || m->state == STATE_HANDOFF) && all_ready(m))
         master_event(m, EVENT_READY);
+    else
+        tend(m);
 }
 
 static void
@@ -161,6 +207,7 @@ on_message(struct channel *channel, const struct channel_message *message)
     case MSG_REOPEN:
     case MSG_REAP:
     case MSG_ASK:
+    case MSG_TEND:
     case MSG_COUNT:
         break;
     }
@@ -330,6 +377,7 @@ child_ended(struct child *c, int status)
     ask_again(m, c);
     control_on_death(m, c);
     forget_generation(m, c->generation);
+    forget_tender(m, c);
     if (seat != NULL) {
         seat->child = NULL;
         seat->ended =
@@ -344,6 +392,8 @@ child_ended(struct child *c, int status)
             seat_vacated(seat, clock_ms - c->started_ms);
         }
     }
+    if (m->state == STATE_RUN || m->state == STATE_CHECK || m->state == STATE_HOLD)
+        tend(m);
     loop_defer_free(free, c);
     if (list_empty(&m->children))
         master_event(m, EVENT_EMPTY);

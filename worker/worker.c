@@ -211,6 +211,12 @@ on_message(struct channel *c, const struct channel_message *m)
     case MSG_ASK:
         answer(m);
         break;
+    case MSG_TEND: {
+        const struct msg_tend *t = m->payload;
+
+        listener_tend(t->index, t->on != 0);
+        break;
+    }
     case MSG_READY:
     case MSG_DRAINING:
     case MSG_REAPED:

@@ -119,6 +119,16 @@ arena_zalloc(struct arena *a, size_t bytes)
 }
 
 void *
+arena_zalloc_front(struct arena *a, size_t bytes, size_t front)
+{
+    void *p = arena_alloc(a, bytes);
+
+    if (p != NULL)
+        memset(p, 0, front);
+    return p;
+}
+
+void *
 arena_array(struct arena *a, size_t n, size_t size)
 {
     size_t bytes;

@@ -50,6 +50,10 @@ void *arena_zalloc(struct arena *a, size_t bytes);
 /* NULL also when n * size overflows. */
 void *arena_array(struct arena *a, size_t n, size_t size);
 #define ARENA_NEW(a, type) ((type *)arena_zalloc((a), sizeof(type)))
+/* Zeroed in front of `member` only: for a large end that is filled before it is read, and most often not at all. */
+void *arena_zalloc_front(struct arena *a, size_t bytes, size_t front);
+#define ARENA_NEW_FRONT(a, type, member) \
+    ((type *)arena_zalloc_front((a), sizeof(type), offsetof(type, member)))
 
 /* A copy with a NUL behind it; ptr NULL when memory is out. */
 struct str arena_str(struct arena *a, struct str s);

@@ -32,6 +32,10 @@ struct msg_slot {
     uint32_t slot;
     uint64_t incarnation;
 };
+struct msg_tend {
+    uint32_t index;
+    uint32_t on; /* 0: its worker is there again */
+};
 struct msg_stuck {
     char zone[64];
     uint32_t owner_tid;

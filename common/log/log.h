@@ -76,7 +76,7 @@ struct log_quoted log_quote(struct str s);
 
 /* While true, lines of level warn and above go to standard error too, as "weir: [emerg] ...": until a start is over. */
 extern bool log_echo;
-/* Name of the program in messages: "weir" or "nginx" (DESIGN: two names, one program). */
+/* Name of the program in messages: "weir" or "nginx" (ARCHITECTURE.md 8: two names, one program). */
 extern const char *log_program;
 /* A file that processes write lines to: error and access logs. The master opens it; a worker inherits it. */
 struct log_file {

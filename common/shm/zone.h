@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * zone.h - named shared memory that outlives processes and reloads (PROCESSES.md 6).
+ * zone.h - named shared memory that outlives processes and reloads (ARCHITECTURE.md 9).
  *
  * A zone is a sealed memfd. Every process maps `reserve` bytes, which may lie beyond the file's end, so it grows in
  * place. The master creates, adopts and extends; what lies behind the header is its owner's, in workers.
@@ -95,7 +95,8 @@ struct zone *zone_next(struct zone *z);
 /* For lock_on_stuck; NULL when it is none of ours. */
 struct zone *zone_of_lock(const struct shm_lock *l);
 
-/* Debug builds: dies here when WEIR_CRASH_AT names this point (a count may follow: "zone_dirty:3"). */
+/* Debug builds: dies here when WEIR_CRASH_AT names this point (a count may follow: "zone_dirty:3"), or names a file of
+ * such names: the first process that comes by the first of them takes it away and dies. */
 #ifdef WEIR_CRASH_POINTS
 void crash_point(const char *name);
 #else

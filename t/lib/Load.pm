@@ -74,7 +74,7 @@ sub wait_requests ($self, $more) {
 sub stop ($self) {
     my %result = (requests => 0, failed => 0, problems => [], failures => [], by_kind => {}, ids => 0);
     my $ended;
-    close $self->{to};
+    print { $self->{to} } "stop\n";    # to close it would not do: other children of the test may hold it
     while (defined(my $line = readline $self->{from})) {
         chomp $line;
         my ($what, @words) = split / /, $line, $line =~ /^problem/ ? 5 : -1;
@@ -106,7 +106,7 @@ sub DESTROY ($self) {
     return if $self->{owner} != $$ || !$self->{pid};
     local ($?, $!);
     kill 'KILL', $self->{pid};
-    waitpid $self->{pid}, 0;
+    waitpid delete $self->{pid}, 0;
 }
 
 package LoadOrigin;
@@ -120,14 +120,16 @@ our @ISA = 'Load';
 sub new ($class, %option) {
     my $port = $option{port} // Port::claim();
     my $self = Load::spawn('load_origin', $port, $option{bytes} // $Load::bytes, $option{drop_after} // 0);
-    $self->{port} = $port;
+    @$self{qw(port address url)} = ($port, "127.0.0.1:$port", "http://127.0.0.1:$port");
     (readline($self->{from}) // '') eq "ready\n" or die "the origin did not start\n";
     return bless $self, $class;
 }
 
+sub stop ($self) { $self->DESTROY }
+
 sub port ($self)    { $self->{port} }
-sub address ($self) { "127.0.0.1:$self->{port}" }
-sub url ($self)     { "http://127.0.0.1:$self->{port}" }
+sub address ($self) { $self->{address} }
+sub url ($self)     { $self->{url} }
 
 # Locations for all kinds of clients: "small" by return, from a file and from the origin, the rest from the origin.
 # `files` are what `new` of Weir needs for it.

@@ -176,7 +176,8 @@ sub expand ($self, $text) {
 }
 
 sub write_conf ($self, $text) {
-    $self->write_file('weir.conf', $self->expand($text));
+    # A check that runs now reads the old text or the new one.
+    rename $self->write_file('weir.conf.new', $self->expand($text)), $self->conf;
     my ($pid_file) = $self->expand($text) =~ /^\s*pid\s+([^;\s]+)\s*;/m;
     $self->{own_pid}  = defined $pid_file;
     $self->{pid_file} = $pid_file // "$self->{dir}/weir.pid";

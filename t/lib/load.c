@@ -6,8 +6,8 @@
  *
  * No request is ever repeated: a kept connection on which no answer comes is a failure, and so is one that is closed
  * while it is idle without an answer that said so. Each request has a number of its own (?id=N), counted from 1.
- * Standard input: "count\n" asks for the line "count REQUESTS FAILED"; its end ends each client after the request that
- * it is at. Standard output then: "problem KIND LOCAL_PORT TIME TEXT" lines, "kind KIND REQUESTS FAILED" lines, "ids N".
+ * Standard input: "count\n" asks for the line "count REQUESTS FAILED"; "stop\n", or its end, ends each client after the
+ * request that it is at. Standard output then: "problem KIND LOCAL_PORT TIME TEXT" lines, "kind KIND REQUESTS FAILED" lines, "ids N".
  *
  * small=/a,/b: paths that answer "small", used in turn; big=/p: answers `bytes` bytes, a..z again and again; upload=/p:
  * answers "LENGTH SUM" of a body; tunnel=/p: upgrades to an echo. pause=US: mean time between two steps of a client.
@@ -49,12 +49,12 @@ static const char *const kind_names[KINDS] = { "keepalive", "fresh",  "pipeline"
                                                "upload",    "tunnel", "rude" };
 
 enum state {
-    OFF,        /* no connection; the next one at wake_us */
+    OFF, /* no connection; the next one at wake_us */
     CONNECTING,
-    IDLE,       /* connected; the next request at wake_us */
-    ASKING,     /* a request is going out, or its answer is awaited */
-    ENDING,     /* the last answer said close: the server is to end the connection */
-    FINISHED,   /* told to stop */
+    IDLE,     /* connected; the next request at wake_us */
+    ASKING,   /* a request is going out, or its answer is awaited */
+    ENDING,   /* the last answer said close: the server is to end the connection */
+    FINISHED, /* told to stop */
 };
 
 struct answer {
@@ -64,8 +64,8 @@ struct answer {
     int64_t got;    /* body bytes */
     int64_t chunk;  /* bytes left of it; -1: a size line is awaited */
     bool last_chunk;
-    char body[64];  /* its beginning */
-    bool wrong;     /* not the bytes that were to come */
+    char body[64]; /* its beginning */
+    bool wrong;    /* not the bytes that were to come */
 };
 
 struct client {
@@ -76,21 +76,21 @@ struct client {
     uint64_t wake_us, deadline_us;
     char out[OUT_MAX];
     size_t out_len, out_sent;
-    size_t out_hold;     /* bytes that go out at first; the rest at wake_us */
+    size_t out_hold; /* bytes that go out at first; the rest at wake_us */
     char in[IN_MAX];
     size_t in_len;
     struct answer a;
-    unsigned turn;       /* requests begun by this client */
-    unsigned expected;   /* answers still to come */
-    bool split;          /* pipelined in two writes */
-    unsigned pieces;     /* UPLOAD: still to be sent */
-    uint64_t sum, sent;  /* UPLOAD */
+    unsigned turn;      /* requests begun by this client */
+    unsigned expected;  /* answers still to come */
+    bool split;         /* pipelined in two writes */
+    unsigned pieces;    /* UPLOAD: still to be sent */
+    uint64_t sum, sent; /* UPLOAD */
     bool upload_chunked;
-    unsigned messages;   /* TUNNEL: still to be sent */
+    unsigned messages; /* TUNNEL: still to be sent */
     bool tunnel, shut;
     char message[MESSAGE_MAX];
     size_t message_len, echoed;
-    uint64_t leave_at;   /* RUDE: bytes of the answer that it waits for */
+    uint64_t leave_at; /* RUDE: bytes of the answer that it waits for */
 };
 
 struct problem {
@@ -107,8 +107,15 @@ static struct {
     const char *big, *upload, *tunnel;
     uint64_t bytes, pause_us, patience_us;
     unsigned slow_bytes;
-} o = { .n_small = 1, .small = { "/small" }, .big = "/big", .upload = "/upload", .tunnel = "/tunnel",
-        .bytes = 1000000, .pause_us = 4000, .patience_us = 10000000, .slow_bytes = 32768 };
+} o = { .n_small = 1,
+        .small = { "/small" },
+        .big = "/big",
+        .upload = "/upload",
+        .tunnel = "/tunnel",
+        .bytes = 1000000,
+        .pause_us = 4000,
+        .patience_us = 10000000,
+        .slow_bytes = 32768 };
 
 static struct client *clients[CLIENTS_MAX];
 static unsigned n_clients;
@@ -336,11 +343,18 @@ begin_request(struct client *c)
         break;
     case RUDE:
         switch (below(4)) {
-        case 0: put_request(c, "GET", o.big, ""); break;
-        case 1: put(c, "GET / HTT"); break;
-        case 2: put(c, "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\nxyz", o.upload);
+        case 0:
+            put_request(c, "GET", o.big, "");
             break;
-        default: put_request(c, "GET", o.small[below(o.n_small)], ""); break;
+        case 1:
+            put(c, "GET / HTT");
+            break;
+        case 2:
+            put(c, "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\nxyz", o.upload);
+            break;
+        default:
+            put_request(c, "GET", o.small[below(o.n_small)], "");
+            break;
         }
         c->leave_at = below(o.bytes / 4 + 1);
         c->wake_us = after_pause();
@@ -502,8 +516,8 @@ answer_done(struct client *c)
     bool closing = c->a.close;
 
     if (!answer_is_right(c)) {
-        problem(c, "status %d, %lld bytes, \"%.40s\"%s", c->a.status, (long long)c->a.got, c->a.body,
-                c->a.wrong ? ", wrong bytes" : "");
+        problem(c, "status %d, %lld bytes, \"%.40s\"%s", c->a.status, (long long)c->a.got,
+                c->a.body, c->a.wrong ? ", wrong bytes" : "");
         return;
     }
     requests[c->kind]++;
@@ -759,8 +773,8 @@ step(struct client *c, short events)
         if (c->kind == RUDE)
             drop(c, true);
         else
-            problem(c, "timed out in state %d: %u answers awaited, %zu of %zu bytes sent%s", c->state,
-                    c->expected, c->out_sent, c->out_len, c->tunnel ? ", tunnel" : "");
+            problem(c, "timed out in state %d: %u answers awaited, %zu of %zu bytes sent%s",
+                    c->state, c->expected, c->out_sent, c->out_len, c->tunnel ? ", tunnel" : "");
     }
 }
 
@@ -787,7 +801,7 @@ on_control(void)
     ssize_t n = read(STDIN_FILENO, text, sizeof(text));
     uint64_t r = 0, f = 0;
 
-    if (n <= 0) {
+    if (n <= 0 || memmem(text, (size_t)n, "stop", 4) != NULL) {
         stop_all();
         return;
     }
@@ -835,8 +849,7 @@ run(void)
         }
         if (left == 0)
             return;
-        fds[n_clients] =
-            (struct pollfd){ .fd = stopping ? -1 : STDIN_FILENO, .events = POLLIN };
+        fds[n_clients] = (struct pollfd){ .fd = stopping ? -1 : STDIN_FILENO, .events = POLLIN };
         if (poll(fds, n_clients + 1, poll_timeout()) < 0 && errno != EINTR)
             exit(1);
         now_us = clock_now();
@@ -870,7 +883,8 @@ option(char *name, char *value)
     }
     if (strcmp(name, "small") == 0) {
         o.n_small = 0;
-        for (char *p = strtok(value, ","); p != NULL && o.n_small < PATHS_MAX; p = strtok(NULL, ","))
+        for (char *p = strtok(value, ","); p != NULL && o.n_small < PATHS_MAX;
+             p = strtok(NULL, ","))
             o.small[o.n_small++] = p;
     } else if (strcmp(name, "big") == 0) {
         o.big = value;

@@ -85,10 +85,10 @@ answer_get(struct conn *c, const char *head)
         answer_text(c, "small");
         return;
     }
-    c->out_len += (size_t)snprintf(c->out + c->out_len, sizeof(c->out) - c->out_len,
-                                   "HTTP/1.1 200 OK\r\nContent-Length: %llu\r\n%s\r\n",
-                                   (unsigned long long)big_bytes,
-                                   c->closing ? "Connection: close\r\n" : "");
+    c->out_len +=
+        (size_t)snprintf(c->out + c->out_len, sizeof(c->out) - c->out_len,
+                         "HTTP/1.1 200 OK\r\nContent-Length: %llu\r\n%s\r\n",
+                         (unsigned long long)big_bytes, c->closing ? "Connection: close\r\n" : "");
     c->big_at = 0;
     c->big_left = big_bytes;
     c->answers++;

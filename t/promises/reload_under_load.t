@@ -1,21 +1,30 @@
-# Reloads under load lose no request: the number of workers changes, with each kind of listening socket.
+# Reloads under load lose no request: the number of workers changes, and the size of a zone, with each kind of listening
+# socket.
 use lib 't/lib';
 use Time::HiRes qw(time);
 use Weir;
 use Load;
 
-my $reloads = $ENV{WEIR_RELOADS} // ($ENV{WEIR_SANITIZE} || $ENV{WEIR_VALGRIND} ? 12 : 200);
+my $reloads = $ENV{WEIR_RELOADS} // ($ENV{WEIR_SANITIZE} || $ENV{WEIR_VALGRIND} ? 40 : 200);
 my @workers = (4, 1, 3);
 my $bytes   = 1_000_000;
 skip_all('a single process does not reload') if $ENV{WEIR_VALGRIND};
 
+sub groups ($size, $origin, $fickle) {
+    return "upstream group { zone group ${size}k; server $origin->{address}; keepalive 8; }\n"
+      . "upstream fickle { server $fickle->{address}; keepalive 8; }\n";
+}
+
 for my $options ('', 'reuseport', 'reuseport deferred') {
     my $origin = LoadOrigin->new(bytes => $bytes);
+    my $fickle = LoadOrigin->new(drop_after => 7);    # leaves kept connections without a word
     my $weir   = Weir->new(
         workers => 4,
         events  => 'worker_connections 1024;',
         files   => $origin->files($bytes),
-        server  => "listen 127.0.0.1:%port0% $options;" . $origin->locations,
+        http    => groups(64, $origin, $fickle),
+        server  => "listen 127.0.0.1:%port0% $options;" . $origin->locations(url => 'http://group')
+          . "location = /fickle { proxy_pass http://fickle/small; }",
     );
     my $load = Load->new(
         $weir,
@@ -28,7 +37,7 @@ for my $options ('', 'reuseport', 'reuseport deferred') {
         rude      => 1,
         bytes     => $bytes,
         pause     => 0.005,
-        targets   => { small => '/small,/file,/proxied', big => '/big', upload => '/upload' },
+        targets   => { small => '/small,/file,/proxied,/fickle', big => '/big', upload => '/upload' },
     );
     my $relayed = Load->new(
         $weir,
@@ -41,7 +50,7 @@ for my $options ('', 'reuseport', 'reuseport deferred') {
     $load->wait_requests(200);
     my ($failed, $longest, $from) = (0, 0, time);
     for my $n (1 .. $reloads) {
-        $weir->rewrite_conf(workers => $workers[ $n % @workers ]);
+        $weir->rewrite_conf(workers => $workers[ $n % @workers ], http => groups(64 * (1 + $n % 7), $origin, $fickle));
         my $start = time;
         my ($status, $output) = $weir->ctl('reload');
         $longest = time - $start if time - $start > $longest;
@@ -63,5 +72,5 @@ for my $options ('', 'reuseport', 'reuseport deferred') {
         join(', ', map { "$_ $by{$_}" } sort keys %by), $load->{failed} + $relayed->{failed});
     wait_for(sub { (() = $weir->workers) == $workers[ $reloads % @workers ] }, 'the end of the workers that drain');
     $weir->stop('QUIT');
-    $origin->stop;
+    $_->stop for $origin, $fickle;
 }

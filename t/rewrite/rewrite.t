@@ -132,6 +132,42 @@ is($own->get('/slash/_secret')->status, 404,        'and leads nowhere else');
 is($own->get('/up/..-v/x')->body, '/v/x|', 'captures that make ".." are resolved');
 is($own->get('/top/..-x')->status, 400, 'and do not lead above the root');
 
+# What an origin gets: a path that was changed in its location is sent as it is, in place of what proxy_pass says.
+my $origin = Origin->new('*' => { body => 'ok' });
+for my $class ('Weir', 'Nginx') {
+    my $server = $class->new(server => <<"CONF");
+        location /base/ { rewrite ^/base/x/(.*)\$ /new/\$1 break; proxy_pass $origin->{url}/to/; }
+        location /stay/ { if (\$arg_x) { rewrite ^/stay/(.*)\$ /if/\$1 break; } proxy_pass $origin->{url}; }
+        location /vars/ { set \$args a=\$arg_a; proxy_pass $origin->{url}; }
+        location /last/ { rewrite ^/last/(.*)\$ /base/\$1; }
+CONF
+    my %to = (
+        '/base/y'           => '/to/y',
+        '/base/x/y?q'       => '/new/y?q',
+        '/base/x/a%20b%3f'  => '/new/a%20b%3F',
+        '/stay/y'           => '/stay/y',
+        '/stay/%79?x=1'     => '/if/y?x=1',
+        '/vars/y?a=1&b=2'   => '/vars/y?a=1',
+        '/last/y?q'         => '/to/y?q',
+        '/last/x/y?q'       => '/new/y?q',
+    );
+    for my $target (sort keys %to) {
+        $server->get($target);
+        is(($origin->requests)[-1]{target}, $to{$target}, $server->name . ": $target becomes $to{$target}");
+    }
+    $server->finish;
+}
+my $proxy = Weir->new(server => <<"CONF");
+    location /args/ { rewrite ^ /v?x=\$uri break; proxy_pass $origin->{url}; }
+    location /set/  { set \$args x=\$uri; proxy_pass $origin->{url}; }
+CONF
+for my $way (qw(args set)) {
+    $proxy->get("/$way/a%20HTTP/1.1%0d%0aX-Evil:%201");
+    my $seen = ($origin->requests)[-1];
+    like($seen->{target}, qr{x=/$way/a%20HTTP/1.1%0D%0AX-Evil:%201$}, "$way: the request line stays whole");
+    ok(!(grep { $_->[0] eq 'X-Evil' } @{ $seen->{fields} }), "$way: nothing gets into the head");
+}
+
 for (
     [ 'rewrite a;',             qr/invalid number of arguments in "rewrite" directive in / ],
     [ 'rewrite ( b;',           qr/pcre2_compile\(\) failed: .* in "\(" in / ],

@@ -28,6 +28,11 @@ static_failed(struct request *r, struct str path, int error)
     case EMLINK:
         status = 403;
         break;
+    case EMFILE:
+    case ENFILE: /* for the time being */
+        level = LOG_LEVEL_CRIT;
+        status = 503;
+        break;
     default:
         level = LOG_LEVEL_CRIT;
         status = 500;

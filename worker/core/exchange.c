@@ -13,14 +13,16 @@
 #include "common/module.h"
 
 enum {
-    XMEM_CHUNK = 4096,    /* of the arena; the first one lies behind the struct */
-    XMEM_FREE_MAX = 4096, /* objects that a worker keeps: 16 MB */
+    XMEM_FIRST =
+        7552, /* bytes that a proxied request takes, and some; no power of two: blocks share cache sets else */
+    XMEM_CHUNK = 4096,    /* of the arena behind that */
+    XMEM_FREE_MAX = 4096, /* objects that a worker keeps: 32 MB */
 };
 
 /* One allocation, so that an ordinary request needs no other one. */
 struct xmem_block {
     struct xmem mem;
-    char first[XMEM_CHUNK] __attribute__((aligned(16)));
+    char first[XMEM_FIRST] __attribute__((aligned(16)));
 };
 
 static struct xmem *xmem_free_list;
@@ -93,6 +95,7 @@ exchange_init(struct exchange *x, const struct exchange_kind *kind, struct excha
     list_init(&x->children);
     list_init(&x->sibling);
     list_init(&x->abort_hooks);
+    list_init(&x->ready_hooks);
     x->conn = parent != NULL && detached ? NULL : c;
     x->client = parent != NULL && detached ? parent->root->client : NULL;
     x->mem = mem;
@@ -178,6 +181,14 @@ exchange_on_abort(struct exchange *x, struct abort_hook *h)
 }
 
 void
+exchange_on_ready(struct exchange *x, struct ready_hook *h)
+{
+    ASSERT(h->run != NULL);
+    if (!list_linked(&h->node))
+        list_add_tail(&x->ready_hooks, &h->node);
+}
+
+void
 exchange_abort(struct exchange *x, enum stop why)
 {
     struct list *node;
@@ -220,6 +231,8 @@ exchange_end(struct exchange *x)
     list_del(&x->sibling);
     LIST_FOREACH (it, &x->abort_hooks)
         list_del(it);
+    LIST_FOREACH (it, &x->ready_hooks)
+        list_del(it);
     task_cancel(&x->task);
     live_exchanges--;
     if (x->done != NULL)
@@ -245,6 +258,12 @@ exchange_run(struct task *t)
 {
     struct exchange *x = CONTAINER_OF(t, struct exchange, task);
 
+    LIST_FOREACH (it, &x->ready_hooks) {
+        struct ready_hook *h = LIST_ENTRY(it, struct ready_hook, node);
+
+        if (!x->given)
+            h->run(h, x);
+    }
     if (x->resume && !x->given) {
         phase_run(x);
         if (!x->resume)
@@ -270,13 +289,19 @@ exchange_make_states(struct exchange *x)
 void *
 exchange_state(struct exchange *x, const struct module *m, size_t size)
 {
+    return exchange_state_front(x, m, size, size);
+}
+
+void *
+exchange_state_front(struct exchange *x, const struct module *m, size_t size, size_t front)
+{
     void **place;
 
     if (x->state == NULL && (size == 0 || !exchange_make_states(x)))
         return NULL;
     place = &x->state[m->index];
     if (*place == NULL && size > 0)
-        *place = arena_zalloc(&x->mem->arena, size);
+        *place = arena_zalloc_front(&x->mem->arena, size, front);
     return *place;
 }
 

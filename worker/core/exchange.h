@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * exchange.h - what an HTTP request and an L4 session have in common: memory, client connection, configuration,
- * variable cache, phase cursor, log context. REQUEST_PATH.md 3.
+ * variable cache, phase cursor, log context. ARCHITECTURE.md 10.
  *
  * Nobody calls upwards: exchange_ready() only puts the exchange on the loop's ready list.
  */
@@ -41,6 +41,13 @@ struct abort_hook {
     void (*run)(struct abort_hook *h, struct exchange *x);
 };
 
+/* Who else than the sink pulls a source of an exchange (a reader of the request body), and so has to hear when it is ready.
+ * Embedded in the reader; zeroed before first use. */
+struct ready_hook {
+    struct list node;
+    void (*run)(struct ready_hook *h, struct exchange *x);
+};
+
 /* What differs between an HTTP request and an L4 session, so that core/ needs neither. */
 struct exchange_kind {
     /* Behind phase_respond: error_page and the built-in pages; l4: end. */
@@ -61,7 +68,7 @@ struct xmem {
     struct var_cache *vars; /* var.c; shared by the tree */
     struct xmem *next_free;
 };
-/* From the worker's free list, refs 1, with its first arena chunk (4 kB, not zeroed). NULL: memory. */
+/* From the worker's free list, refs 1, with its first arena chunk (7 kB, not zeroed). NULL: memory. */
 struct xmem *xmem_get(void);
 struct xmem *xmem_ref(struct xmem *m);
 /* The last one runs the arena's cleanups and gives it back. */
@@ -74,7 +81,8 @@ struct exchange {
     struct exchange *root, *parent;
     struct list children, sibling; /* head; node in the parent's children */
     struct conn *conn;             /* the client's; NULL when detached */
-    const struct addr *client; /* of a root: who it is really from, behind the peer (realip); NULL: the peer */
+    const struct addr
+        *client; /* of a root: who it is really from, behind the peer (realip); NULL: the peer */
     struct scope *scope; /* changes: server chosen, location found, `if`, limit_except, redirect */
     struct phase_pos phase;
     struct xmem *mem; /* shared by the tree when attached */
@@ -91,7 +99,7 @@ struct exchange {
     bool in_engine;  /* phase_run is on the stack */
     bool resume;     /* phase_resume was called */
     bool stopped;    /* kind->stop was called */
-    struct list abort_hooks;
+    struct list abort_hooks, ready_hooks;
     void (*done)(struct exchange *x,
                  void *data); /* of a child: its maker's callback, from the ready list */
     void *done_data;
@@ -121,10 +129,20 @@ exchange_off_abort(struct abort_hook *h)
 {
     list_del(&h->node);
 }
+/* `h->run` is called from the ready list when x was made ready, before phases and sink, until exchange_off_ready. It only
+ * makes a task ready or takes its own hook off. */
+void exchange_on_ready(struct exchange *x, struct ready_hook *h);
+static inline void
+exchange_off_ready(struct ready_hook *h)
+{
+    list_del(&h->node);
+}
 /* Lets another sink have the rest (drain: a client that left a cache fill). */
 void exchange_set_sink(struct exchange *x, const struct sink_ops *sink, void *data);
 /* The module's state of this exchange: zeroed `size` bytes, made at the first call; NULL: memory (or size 0: none). */
 void *exchange_state(struct exchange *x, const struct module *m, size_t size);
+/* The same, zeroed in its first `front` bytes only. */
+void *exchange_state_front(struct exchange *x, const struct module *m, size_t size, size_t front);
 /* An internal redirect clears the states of all modules but those that asked to keep it. */
 void exchange_clear_states(struct exchange *x);
 void exchange_keep_state(struct exchange *x, const struct module *m);

@@ -192,9 +192,8 @@ var_define(struct conf_load *l, const struct conf_node *n, int arg, struct str n
     if (e == NULL)
         return false;
     row = var_row(e->name, e->stream);
-    if (!var_may_define(row, get, flags) ||
-        (e->defined && e->get != NULL && get != NULL && e->get != get &&
-         (e->flags & VAR_CHANGEABLE) == 0))
+    if (!var_may_define(row, get, flags) || (e->defined && e->get != NULL && get != NULL &&
+                                             e->get != get && (e->flags & VAR_CHANGEABLE) == 0))
         return conf_fail(l, n, arg, "the duplicate \"%.*s\" variable", STR(name));
     if ((flags & VAR_WEAK) != 0 && (e->defined || row != NULL))
         return true;

@@ -26,7 +26,8 @@ enum {
     VAR_STREAM = 8, /* also in stream {}; without: http only */
     VAR_STREAM_ONLY = 16,
     VAR_CHANGEABLE = 32, /* map, set and geo may define a variable of this name again */
-    VAR_WEAK = 64, /* of var_define: for names that nothing else defines; another getter stays, or takes its place */
+    VAR_WEAK =
+        64, /* of var_define: for names that nothing else defines; another getter stays, or takes its place */
 };
 
 /* Fills *v (zeroed before: not found). `data` is the row's, or for a prefix the rest of the name (struct str *). */

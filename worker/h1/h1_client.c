@@ -24,7 +24,7 @@ void
 h1_client_init(struct h1_client *h, struct conn *c, size_t head_max, bool head_request,
                bool chunked_out)
 {
-    memset(h, 0, sizeof(*h));
+    memset(h, 0, offsetof(struct h1_client, batch.piece));
     h->conn = c;
     h->head_max = head_max;
     h->head_request = head_request;

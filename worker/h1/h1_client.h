@@ -12,9 +12,8 @@
 struct h1_client {
     struct conn *conn;
 
-    struct buf *out;    /* the request head; NULL: sent */
-    struct batch batch; /* pieces of the request body under way */
-    uint64_t piece_at;  /* bytes of batch.piece[batch_at] that are sent */
+    struct buf *out;   /* the request head; NULL: sent */
+    uint64_t piece_at; /* bytes of batch.piece[batch_at] that are sent */
     uint8_t batch_at;
     bool chunked_out; /* the body's length is unknown: chunked transfer coding */
     bool last_chunk;
@@ -31,11 +30,12 @@ struct h1_client {
     enum h1_framing framing;
     uint64_t left; /* LENGTH: body bytes still to come */
     struct h1_chunked chunked;
-    bool head_request; /* the response has no body, whatever its head says */
-    bool keepalive;    /* what the response's head says */
-    bool eof;          /* the origin has ended its half */
-    bool ended;        /* the response was read to its end */
-    bool extra;        /* it sent more than the response */
+    bool head_request;  /* the response has no body, whatever its head says */
+    bool keepalive;     /* what the response's head says */
+    bool eof;           /* the origin has ended its half */
+    bool ended;         /* the response was read to its end */
+    bool extra;         /* it sent more than the response */
+    struct batch batch; /* pieces of the request body under way; last: they are not zeroed */
 };
 
 void h1_client_init(struct h1_client *h, struct conn *c, size_t head_max, bool head_request,

@@ -43,12 +43,11 @@ struct h1_run {
     bool head_done; /* it is in h1.out */
     bool keepalive; /* told in the head */
     enum h1_ending ending;
-    struct batch batch; /* pieces that are sent from where they lie */
-    uint8_t piece;      /* the first one not sent */
-    uint64_t piece_at;  /* bytes of it that are */
-    enum pull after;    /* what the last pull said */
-    bool pulled;        /* `after` holds */
-    bool last_done;     /* END: the last chunk is in h1.out */
+    uint8_t piece;     /* of `batch`: the first one not sent */
+    uint64_t piece_at; /* bytes of it that are */
+    enum pull after;   /* what the last pull said */
+    bool pulled;       /* `after` holds */
+    bool last_done;    /* END: the last chunk is in h1.out */
     bool flush;
     char chunk_size[H1_CHUNK_SIZE_MAX];
     uint8_t chunk_size_at; /* bytes from here on are to be sent; H1_CHUNK_SIZE_MAX: none */
@@ -56,11 +55,12 @@ struct h1_run {
     uint64_t head_len; /* of the response */
     uint64_t promised; /* LENGTH: body bytes still to come */
     struct rate rate;
-    bool rate_wait; /* the timer wakes a limited response */
-    bool blocked;   /* the client takes no more: send_timeout runs */
-    bool gone;      /* the client is; the exchange goes on without it */
-    bool closing;   /* codec->abort: nothing more is read or written */
-    bool reset;     /* ... and the peer is to see that it was cut */
+    bool rate_wait;     /* the timer wakes a limited response */
+    bool blocked;       /* the client takes no more: send_timeout runs */
+    bool gone;          /* the client is; the exchange goes on without it */
+    bool closing;       /* codec->abort: nothing more is read or written */
+    bool reset;         /* ... and the peer is to see that it was cut */
+    struct batch batch; /* pieces that are sent from where they lie; last: they are not zeroed */
 };
 
 struct h1 {
@@ -111,8 +111,11 @@ void h1_body_on_readable(struct h1 *h);
 /* h1_output.c */
 enum h1_sent_state { H1_OUT_SENT, H1_OUT_BLOCKED, H1_OUT_LIMITED, H1_OUT_FAILED };
 void h1_output(struct h1 *h);
-/* Sends what lies in `out` alone. */
+/* Sends what waits, whatever the rate. */
 enum h1_sent_state h1_output_flush(struct h1 *h);
+/* Pieces of the body are on their way: they may lie in the buffer of `out`, and go on when the client or the rate lets
+ * them. */
+bool h1_output_has_pieces(const struct h1 *h);
 /* Room for n more bytes in `out`; false: memory. */
 bool h1_output_room(struct h1 *h, size_t n);
 /* Formats the head if that has not been done; false: memory. */

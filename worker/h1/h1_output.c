@@ -227,10 +227,16 @@ pieces_wait(const struct h1_run *run)
     return run->piece < run->batch.n || run->chunk_end_left > 0;
 }
 
+bool
+h1_output_has_pieces(const struct h1 *h)
+{
+    return h->run != NULL && pieces_wait(h->run);
+}
+
 static bool
 anything_waits(const struct h1 *h)
 {
-    return (h->out != NULL && buf_len(h->out) > 0) || (h->run != NULL && pieces_wait(h->run));
+    return (h->out != NULL && buf_len(h->out) > 0) || h1_output_has_pieces(h);
 }
 
 static void

@@ -151,7 +151,8 @@ static struct request *
 h1_new_request(struct h1 *h)
 {
     struct request *r = request_new(h->c, &h1_codec, h);
-    struct h1_run *run = r != NULL ? ARENA_NEW(request_arena(r), struct h1_run) : NULL;
+    struct h1_run *run =
+        r != NULL ? ARENA_NEW_FRONT(request_arena(r), struct h1_run, batch.piece) : NULL;
 
     if (run == NULL) {
         log_write(log_main, LOG_LEVEL_ALERT, ENOMEM, &(struct log_context){ .id = h->c->id },
@@ -611,6 +612,9 @@ h1_after_response(struct h1 *h, const struct http_conf *conf, bool keepalive)
         h->conf = conf;
         h->since_ms = clock_ms;
         timer_set(&h->c->timer, conf->lingering_timeout_ms);
+        /* what is left in the socket gives no event of its own */
+        if (h1_may_have_bytes(h))
+            task_ready(&h->next);
         return;
     }
     h1_go_on(h, conf);
@@ -842,7 +846,7 @@ h1_run_event(struct h1 *h)
 static void
 h1_send_late(struct h1 *h)
 {
-    if (h->out == NULL || !(h->c->bits & CONN_WRITABLE))
+    if (h->out == NULL || !(h->c->bits & CONN_WRITABLE) || h1_output_has_pieces(h))
         return;
     if (h1_output_flush(h) == H1_OUT_FAILED && h->state != H1_RUNNING)
         h1_close(h, false);

@@ -8,14 +8,15 @@
 #include "worker/http/fields.h"
 
 #include "common/base/text.h"
+#include "common/base/word.h"
 
 enum { NAME_MAX_LEN = 24, SLOTS = 256, FIRST_ROOM = 6, FIELDS_MAX = 65000 };
 
-/* A known name: lower case, and the bytes in which case may differ. Zeros behind both. */
+/* A known name: lower case, and the bytes in which case may differ. */
 struct known_name {
     struct str text;
-    uint64_t lower[NAME_MAX_LEN / 8];
-    uint64_t letters[NAME_MAX_LEN / 8]; /* 0x20 where a letter is */
+    char lower[NAME_MAX_LEN];
+    char letters[NAME_MAX_LEN]; /* 0x20 where a letter is */
 };
 
 static struct known_name known[FIELD_COUNT] = {
@@ -39,11 +40,37 @@ slot_of(struct str name)
     return ((unsigned)name.len + first + middle * 41 + last * 49) % SLOTS;
 }
 
-static void
-load_words(struct str name, uint64_t words[NAME_MAX_LEN / 8])
+/* The bits in which eight, or four, bytes from `at` on are not those of the known name. */
+static inline uint64_t
+differ_8(const struct known_name *k, const char *name, size_t at)
 {
-    memset(words, 0, NAME_MAX_LEN);
-    memcpy(words, name.ptr, name.len);
+    return (word_load(name + at) ^ word_load(k->lower + at)) & ~word_load(k->letters + at);
+}
+
+static inline uint64_t
+differ_4(const struct known_name *k, const char *name, size_t at)
+{
+    return (word_load4(name + at) ^ word_load4(k->lower + at)) & ~word_load4(k->letters + at);
+}
+
+/* Words from the front, and one at the end that may overlap the last of them. */
+static inline bool
+name_is(const struct known_name *k, struct str name)
+{
+    uint64_t differ = 0;
+
+    if (name.len != k->text.len)
+        return false;
+    if (name.len >= 8) {
+        for (size_t at = 0; at + 8 < name.len; at += 8)
+            differ |= differ_8(k, name.ptr, at);
+        return (differ | differ_8(k, name.ptr, name.len - 8)) == 0;
+    }
+    if (name.len >= 4)
+        return (differ_4(k, name.ptr, 0) | differ_4(k, name.ptr, name.len - 4)) == 0;
+    for (size_t at = 0; at < name.len; at++)
+        differ |= (unsigned char)((name.ptr[at] ^ k->lower[at]) & ~k->letters[at]);
+    return differ == 0;
 }
 
 __attribute__((constructor)) static void
@@ -51,16 +78,15 @@ fields_make_table(void)
 {
     for (unsigned id = 1; id < FIELD_COUNT; id++) {
         struct known_name *k = &known[id];
-        char lower[NAME_MAX_LEN] = { 0 }, letters[NAME_MAX_LEN] = { 0 };
         unsigned slot = slot_of(k->text);
 
         ASSERT(k->text.len <= NAME_MAX_LEN);
         for (size_t i = 0; i < k->text.len; i++) {
-            lower[i] = char_lower(k->text.ptr[i]);
-            letters[i] = lower[i] >= 'a' && lower[i] <= 'z' ? 0x20 : 0;
+            char c = char_lower(k->text.ptr[i]);
+
+            k->lower[i] = c;
+            k->letters[i] = c >= 'a' && c <= 'z' ? 0x20 : 0;
         }
-        memcpy(k->lower, lower, sizeof(lower));
-        memcpy(k->letters, letters, sizeof(letters));
         while (slots[slot] != 0)
             slot = (slot + 1) % SLOTS;
         slots[slot] = (uint8_t)id;
@@ -70,20 +96,12 @@ fields_make_table(void)
 enum field_id
 field_id(struct str name)
 {
-    uint64_t words[NAME_MAX_LEN / 8];
     unsigned slot;
 
     if (name.len == 0 || name.len > NAME_MAX_LEN)
         return FIELD_OTHER;
-
-    load_words(name, words);
     for (slot = slot_of(name); slots[slot] != 0; slot = (slot + 1) % SLOTS) {
-        const struct known_name *k = &known[slots[slot]];
-        uint64_t differ = 0;
-
-        for (unsigned i = 0; i < ARRAY_LEN(words); i++)
-            differ |= (words[i] ^ k->lower[i]) & ~k->letters[i];
-        if (differ == 0)
+        if (name_is(&known[slots[slot]], name))
             return slots[slot];
     }
     return FIELD_OTHER;
@@ -105,18 +123,26 @@ fields_init(struct fields *f, struct arena *a)
 static bool
 fields_make_room(struct fields *f, uint32_t cap)
 {
+    const size_t first_size = FIELD_COUNT * sizeof(*f->first);
     struct field *at;
+    uint16_t *first;
 
     if (cap > FIELDS_MAX)
         cap = FIELDS_MAX;
     if (f->n >= cap)
         return false;
-    at = arena_array(f->arena, cap, sizeof(*at));
+    at = arena_alloc(f->arena, cap * sizeof(*at) + first_size);
     if (at == NULL)
         return false;
-    if (f->n > 0)
+    first = (uint16_t *)(void *)(at + cap);
+    if (f->n > 0) {
         memcpy(at, f->at, f->n * sizeof(*at));
+        memcpy(first, f->first, first_size);
+    } else {
+        memset(first, 0, first_size);
+    }
     f->at = at;
+    f->first = first;
     f->cap = (uint16_t)cap;
     return true;
 }
@@ -231,7 +257,8 @@ fields_remove(struct fields *f, enum field_id id)
 {
     for (struct field *one = fields_get(f, id); one != NULL; one = fields_more(f, one))
         one->removed = true;
-    f->first[id] = 0;
+    if (f->first != NULL)
+        f->first[id] = 0;
 }
 
 void

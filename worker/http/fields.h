@@ -30,7 +30,8 @@ struct field {
 struct fields {
     struct field *at;
     uint16_t n, cap;
-    uint16_t first[FIELD_COUNT]; /* index + 1; 0: not there */
+    uint16_t *
+        first; /* by enum field_id: index + 1, 0: not there; behind the room of `at`, NULL while there is none */
     struct arena *arena;
     bool failed; /* an append found no memory, or there were more than 65,000 */
 };
@@ -48,7 +49,7 @@ struct field *fields_add(struct fields *f, enum field_id id, struct str name, st
 static inline struct field *
 fields_get(const struct fields *f, enum field_id id)
 {
-    return f->first[id] != 0 ? &f->at[f->first[id] - 1] : NULL;
+    return f->n > 0 && f->first[id] != 0 ? &f->at[f->first[id] - 1] : NULL;
 }
 /* The next of the same known name; NULL when it was the last. */
 struct field *fields_more(const struct fields *f, const struct field *from);

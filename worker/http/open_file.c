@@ -18,6 +18,7 @@
 #include "common/base/num.h"
 #include "common/sys/clock.h"
 #include "common/sys/fd.h"
+#include "worker/net/conn.h"
 
 enum {
     BODY_MAX = 15 * 1024, /* bytes of a content kept in memory: one send takes it with its head */
@@ -190,6 +191,13 @@ file_fill(struct open_file *f, const struct stat *st)
     f->dev = st->st_dev;
 }
 
+static int
+file_open(struct str path, const struct open_file_options *o, int flags)
+{
+    return o->symlinks == SYMLINKS_ALLOWED ? open(path.ptr, flags | O_CLOEXEC)
+                                           : open_checked(path, o, flags);
+}
+
 /* O_NONBLOCK: to open a named pipe must not hang the worker. */
 static void
 file_look(struct open_file *f, struct str path, const struct open_file_options *o, bool stat_only)
@@ -204,8 +212,9 @@ file_look(struct open_file *f, struct str path, const struct open_file_options *
             file_fill(f, &st);
         return;
     }
-    f->fd = o->symlinks == SYMLINKS_ALLOWED ? open(path.ptr, flags | O_CLOEXEC)
-                                            : open_checked(path, o, flags);
+    f->fd = file_open(path, o, flags);
+    if (f->fd < 0 && conn_free_descriptor())
+        f->fd = file_open(path, o, flags);
     if (f->fd < 0 || fstat(f->fd, &st) != 0) {
         f->error = errno;
         fd_close(&f->fd);

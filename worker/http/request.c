@@ -152,7 +152,7 @@ request_new(struct conn *c, const struct codec *codec, void *sink_data)
 
     if (mem == NULL)
         return NULL;
-    r = ARENA_NEW(&mem->arena, struct request);
+    r = ARENA_NEW_FRONT(&mem->arena, struct request, captures.at);
     if (r == NULL) {
         xmem_put(mem);
         return NULL;

@@ -60,7 +60,8 @@ struct request {
     struct str uri;   /* normalised and decoded path: $uri */
     struct str args;  /* without '?' */
     bool uri_changed; /* by a rewrite: find_location is run again */
-    bool uri_replaced; /* by a rewrite that stays: it need not begin with its location's name any more */
+    bool
+        uri_replaced; /* by a rewrite that stays: it need not begin with its location's name any more */
     bool
         uri_as_sent; /* uri is still what target says: proxy_pass without URI forwards the target's bytes */
     bool internal;  /* by redirect, error_page or as a child: `internal` locations accept it */
@@ -75,9 +76,6 @@ struct request {
     struct response res;
     struct request_body_data *body; /* of the root */
 
-    struct regex_match captures; /* of the last successful match; offsets into: */
-    struct str capture_subject;
-
     uint64_t started_ms; /* clock_ms at the first byte of the head */
     uint64_t started_wall_ms;
     uint64_t bytes_sent; /* to the client, head included */
@@ -86,6 +84,10 @@ struct request {
     uint64_t limit_rate_after;
     bool limit_rate_set;
     bool ignore_client_abort; /* a content handler goes on though the client is gone */
+
+    struct str capture_subject;
+    struct regex_match
+        captures; /* of the last successful match of it; last, so that `at` need not be zeroed */
 };
 
 static inline struct request *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * request_body.c - the request body for whoever asks: collected in a spool, streamed to one reader, or left to the codec
- * to throw away. REQUEST_PATH.md 10.
+ * to throw away. ARCHITECTURE.md 10.
  *
  * The body is the root's; handlers of any phase and any child may ask for it. This file is the only one that pulls the
  * codec's source, so sizes and times are checked here and nowhere else.
@@ -30,8 +30,9 @@ struct request_body_data {
     struct source reader;    /* STREAMING: counts what passes */
     void (*on_more)(void *data);
     void *on_more_data;
-    struct timer timer; /* client_body_timeout */
-    struct task pump;   /* goes on collecting in the next round */
+    struct timer timer;         /* client_body_timeout */
+    struct task pump;           /* goes on collecting in the next round */
+    struct ready_hook on_ready; /* of the root: the source that said WAIT has more */
 };
 
 static struct request *
@@ -61,6 +62,7 @@ static void
 close_source(struct request_body_data *b, enum stop why)
 {
     timer_stop(&b->timer);
+    exchange_off_ready(&b->on_ready);
     source_stop(b->source, why);
     b->source = NULL;
 }
@@ -95,6 +97,13 @@ body_on_time(struct timer *t)
 
 static void pump_task(struct task *t);
 
+static void
+body_on_ready(struct ready_hook *h, struct exchange *x)
+{
+    (void)x;
+    task_ready(&CONTAINER_OF(h, struct request_body_data, on_ready)->pump);
+}
+
 /* The state of the root's body, made at the first question. NULL: memory. */
 static struct request_body_data *
 body_data(struct request *root)
@@ -110,6 +119,7 @@ body_data(struct request *root)
     b->state = has_body(root) ? BODY_AWAITED : BODY_NONE;
     b->timer.on_time = body_on_time;
     b->pump.run = pump_task;
+    b->on_ready.run = body_on_ready;
     root->body = b;
     return b;
 }
@@ -154,6 +164,7 @@ open_source(struct request_body_data *b)
     b->source = b->r->codec->body(&b->r->x);
     if (b->source == NULL)
         return false;
+    exchange_on_ready(&b->r->x, &b->on_ready);
     b->r->codec->want_body(&b->r->x);
     return true;
 }
@@ -246,6 +257,8 @@ pump_task(struct task *t)
 {
     struct request_body_data *b = CONTAINER_OF(t, struct request_body_data, pump);
 
+    if (b->state == BODY_STREAMING && b->on_more != NULL)
+        b->on_more(b->on_more_data);
     if (b->state != BODY_COLLECTING)
         return;
     collect(b);

@@ -25,6 +25,7 @@
 #include "common/base/rand.h"
 #include "common/sys/fd.h"
 #include "common/sys/file.h"
+#include "worker/net/conn.h"
 
 enum {
     CHUNK_MIN =
@@ -269,15 +270,24 @@ file_create_named(struct spool *s)
     return -1;
 }
 
+static void
+file_create(struct spool *s)
+{
+    s->fd = s->file_only ? file_create_named(s) : file_temp(s->dir->path.ptr);
+}
+
 /* There is a file, and it is empty if nothing in it is needed. It is truncated, not written over: pages that the kernel
  * has yet to send (sendfile) keep their bytes then. */
 static bool
 file_prepare(struct spool *s, uint64_t from)
 {
-    if (s->fd < 0)
-        s->fd = s->file_only ? file_create_named(s) : file_temp(s->dir->path.ptr);
-    else if (s->file_from == s->file_to && ftruncate(s->fd, 0) != 0)
+    if (s->fd < 0) {
+        file_create(s);
+        if (s->fd < 0 && conn_free_descriptor())
+            file_create(s);
+    } else if (s->file_from == s->file_to && ftruncate(s->fd, 0) != 0) {
         return false;
+    }
     if (s->fd < 0)
         return false;
     ASSERT(s->file_from == s->file_to || s->file_to == from); /* without a gap */

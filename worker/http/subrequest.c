@@ -103,7 +103,7 @@ subrequest_new(struct request *parent, const struct subrequest_options *o)
              LOG_STR(o->uri));
         return NULL;
     }
-    c = ARENA_NEW(&px->mem->arena, struct request);
+    c = ARENA_NEW_FRONT(&px->mem->arena, struct request, captures.at);
     kept = ARENA_NEW(&px->mem->arena, struct subrequest_options);
     if (c == NULL || kept == NULL)
         return NULL;

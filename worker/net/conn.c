@@ -22,6 +22,7 @@
 #include "worker/core/exchange.h"
 #include "worker/core/source.h"
 #include "worker/net/events_conf.h"
+#include "worker/net/pipe_pool.h"
 
 enum {
     CONN_ALIGN = 64,        /* the hot part begins a cache line */
@@ -245,6 +246,14 @@ bool
 conn_close_oldest(void)
 {
     return conn_close_first(&idle_clients) || conn_close_first(&idle_origins);
+}
+
+bool
+conn_free_descriptor(void)
+{
+    if (errno != EMFILE && errno != ENFILE)
+        return false;
+    return pipe_pool_drop() || conn_close_oldest();
 }
 
 void

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * conn.h - connections: an ops table (plain, TLS ...), sticky readiness, bytes read ahead. REQUEST_PATH.md 8.
+ * conn.h - connections: an ops table (plain, TLS ...), sticky readiness, bytes read ahead. ARCHITECTURE.md 10.
  *
  * One edge-triggered registration for life: 'readable' is remembered until a read comes back short.
  */
@@ -62,10 +62,11 @@ struct conn {           /* the first 128 bytes are all that an idle connection t
     void *layer;                    /* of ops: TLS state */
     struct addr peer, local;        /* local.len 0: not asked yet (conn_local) */
     const struct listen_spec *spec; /* of the listener; NULL for outgoing ones */
-    const struct proxy_protocol *proxy; /* what the header of the PROXY protocol said; NULL: there was none */
-    uint64_t requests;              /* served on it so far */
-    uint64_t opened_ms;             /* clock_ms */
-    uint64_t sent;                  /* bytes given to the peer, heads included */
+    const struct proxy_protocol
+        *proxy;           /* what the header of the PROXY protocol said; NULL: there was none */
+    uint64_t requests;    /* served on it so far */
+    uint64_t opened_ms;   /* clock_ms */
+    uint64_t sent;        /* bytes given to the peer, heads included */
     struct arena arena;   /* for what lives as long as the connection; no chunk until used */
     struct list all_node; /* of all connections of its direction */
     bool closed;          /* conn_close was called; the memory stays until the end of the turn */
@@ -105,6 +106,9 @@ void conn_set_idle(struct conn *c, bool idle);
 unsigned conn_close_idle(unsigned n);
 /* Makes room for one more descriptor or connection: an idle client's, else an idle origin's. False: none is idle. */
 bool conn_close_oldest(void);
+/* After a system call that found no free descriptor (errno): gives one up that nobody needs now, a kept pipe's or an idle
+ * connection's. True: call it again. */
+bool conn_free_descriptor(void);
 /* Whether conn_open would not be refused at worker_connections. */
 bool conn_has_room(void);
 /* A connection was closed: called when set (listener.c, which may have paused). */

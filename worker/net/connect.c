@@ -18,7 +18,7 @@ connect_socket(int family)
     int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
     int fd = socket(family, type, 0);
 
-    if (fd == -1 && (errno == EMFILE || errno == ENFILE) && conn_close_oldest())
+    if (fd == -1 && conn_free_descriptor())
         fd = socket(family, type, 0);
     return fd;
 }

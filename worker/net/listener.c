@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * listener.c - accepts connections, takes turns with the other workers, leaves listeners. PROCESSES.md 3.
+ * listener.c - accepts connections, takes turns with the other workers, leaves listeners. ARCHITECTURE.md 9.
  *
  * Level-triggered and exclusive; after each ROTATE_AFTER accepts DEL and ADD put this worker at the end of the kernel's
  * queue. Without that one worker of four takes 99% of a slow stream.
@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/log/log.h"
@@ -21,7 +22,7 @@
 #include "worker/net/events_conf.h"
 
 enum {
-    ROTATE_AFTER = 16, /* accepts; measured, PROCESSES.md 3 */
+    ROTATE_AFTER = 16, /* accepts; measured, ARCHITECTURE.md 9 */
     REFUSE_AFTER_MS =
         500, /* at a limit: so long another worker may take what waits, then it is reset */
     REFUSE_AT_ONCE = 256, /* connections reset in one go */
@@ -29,8 +30,9 @@ enum {
 
 struct listener {
     struct watch watch;
-    int fd;
+    int fd; /* -1: was given up */
     const struct listen_spec *spec;
+    uint32_t of;       /* index of the worker that tends it, or that was to */
     unsigned accepted; /* since the last rotation */
 };
 
@@ -138,7 +140,7 @@ accept_one(struct listener *l)
     if (fd == -1 && (errno == EMFILE || errno == ENFILE)) {
         int err = errno;
 
-        if (conn_close_oldest()) {
+        if (conn_free_descriptor()) {
             fd = listener_accept(l, &peer);
         } else {
             if (limit_is_news())
@@ -193,7 +195,7 @@ on_refuse_time(struct timer *t)
     for (unsigned i = 0; i < listener_count && !conn_has_room(); i++) {
         struct addr peer;
 
-        for (unsigned n = 0; n < REFUSE_AT_ONCE; n++) {
+        for (unsigned n = 0; n < REFUSE_AT_ONCE && listeners[i].fd != -1; n++) {
             int fd = listener_accept(&listeners[i], &peer);
 
             if (fd == -1)
@@ -221,8 +223,10 @@ listener_pause(void)
     if (paused || left)
         return;
     paused = true;
-    for (unsigned i = 0; i < listener_count; i++)
-        loop_del(&listeners[i].watch);
+    for (unsigned i = 0; i < listener_count; i++) {
+        if (listeners[i].fd != -1)
+            loop_del(&listeners[i].watch);
+    }
     timer_set(&refuse_timer, REFUSE_AFTER_MS);
 }
 
@@ -233,8 +237,10 @@ listener_resume(void)
         return;
     paused = false;
     timer_stop(&refuse_timer);
-    for (unsigned i = 0; i < listener_count; i++)
-        (void)listener_add(&listeners[i]);
+    for (unsigned i = 0; i < listener_count; i++) {
+        if (listeners[i].fd != -1)
+            (void)listener_add(&listeners[i]);
+    }
 }
 
 /* ---- start and end ---- */
@@ -245,6 +251,26 @@ is_ours(const struct inherit *in, const struct listen_socket *s)
     if (s->spec == NULL || s->spec->start == NULL || s->type != SOCK_STREAM)
         return false;
     return !s->reuseport || s->index % in->count == in->index;
+}
+
+/* In a free place: there are as many as sockets. */
+static bool
+listener_take(const struct listen_socket *s, uint32_t of)
+{
+    unsigned i = 0;
+    struct listener *l;
+
+    while (i < listener_count && listeners[i].fd != -1)
+        i++;
+    l = &listeners[i];
+    memset(l, 0, sizeof(*l));
+    l->fd = s->fd;
+    l->spec = s->spec;
+    l->of = of;
+    l->watch.on_event = listener_on_event;
+    if (i == listener_count)
+        listener_count++;
+    return paused || listener_add(l);
 }
 
 bool
@@ -262,18 +288,22 @@ listener_start(const struct inherit *in)
         return false;
     }
     VEC_FOREACH (s, struct listen_socket, &in->listeners) {
-        struct listener *l = &listeners[listener_count];
-
-        if (!is_ours(in, s))
-            continue;
-        l->fd = s->fd;
-        l->spec = s->spec;
-        l->watch.on_event = listener_on_event;
-        if (!listener_add(l))
+        if (is_ours(in, s) && !listener_take(s, in->index))
             return false;
-        listener_count++;
     }
     return true;
+}
+
+static void
+listener_give_up(struct listener *l)
+{
+    /* close() alone would deregister nothing: others hold the description. */
+    if (!paused)
+        loop_del(&l->watch);
+    /* A connection that this worker was woken for would wait for the next one otherwise. */
+    while (accept_one(l))
+        ;
+    l->fd = -1;
 }
 
 void
@@ -285,19 +315,31 @@ listener_leave(void)
         timer_stop(&refuse_timer);
     left = true;
     for (unsigned i = 0; i < listener_count; i++) {
-        struct listener *l = &listeners[i];
-
-        /* close() alone would deregister nothing: others hold the description. */
-        if (!paused)
-            loop_del(&l->watch);
-        /* A connection that this worker was woken for would wait for the next one otherwise. */
-        while (accept_one(l))
-            ;
+        if (listeners[i].fd != -1)
+            listener_give_up(&listeners[i]);
     }
     VEC_FOREACH (s, struct listen_socket, &inherited->listeners)
         fd_close(&s->fd);
     paused = false;
     fd_close(&reserve_fd);
+}
+
+void
+listener_tend(uint32_t index, bool on)
+{
+    if (left || index == inherited->index)
+        return;
+    for (unsigned i = 0; i < listener_count; i++) {
+        if (listeners[i].fd != -1 && listeners[i].of == index)
+            listener_give_up(&listeners[i]);
+    }
+    if (!on)
+        return;
+    VEC_FOREACH (s, struct listen_socket, &inherited->listeners) {
+        if (s->spec != NULL && s->spec->start != NULL && s->type == SOCK_STREAM && s->reuseport &&
+            s->index % inherited->count == index)
+            (void)listener_take(s, index);
+    }
 }
 
 bool

@@ -32,6 +32,17 @@ pipe_get(int fds[2])
     return true;
 }
 
+bool
+pipe_pool_drop(void)
+{
+    if (kept_count == 0)
+        return false;
+    kept_count--;
+    fd_close(&kept[kept_count].fds[0]);
+    fd_close(&kept[kept_count].fds[1]);
+    return true;
+}
+
 void
 pipe_put(int fds[2], bool clean)
 {

@@ -11,5 +11,7 @@ enum { PIPE_BYTES = 256 << 10 /* capacity that is asked for; the system may give
 bool pipe_get(int fds[2]);
 /* Back to the pool when it is `clean` (empty), else closed; both become -1. Harmless on -1. */
 void pipe_put(int fds[2], bool clean);
+/* Closes one that is kept; false: none is. */
+bool pipe_pool_drop(void);
 
 #endif

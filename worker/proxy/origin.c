@@ -14,7 +14,8 @@
 #include "worker/http/request_body.h"
 
 enum {
-    INFORMS_MAX = 64, /* 1xx responses of one attempt; more is no origin's honest work */
+    RESPONSE_FIELDS = 12, /* what most responses have */
+    INFORMS_MAX = 64,     /* 1xx responses of one attempt; more is no origin's honest work */
 };
 
 enum step { STEP_GO, STEP_WAIT, STEP_FAILED };
@@ -120,6 +121,8 @@ give_up(struct origin *o, int status)
 static void
 drop_body(struct origin *o, enum stop why)
 {
+    exchange_off_ready(&o->on_ready);
+    task_cancel(&o->send_task);
     if (o->streaming && why == STOP_REPLACED)
         return;
     source_stop(o->body, why);
@@ -206,12 +209,13 @@ failure_of(uint16_t status)
     return UPSTREAM_OK;
 }
 
-/* The request starts over in this state. */
+/* The request starts over in this state: nothing of a response that was given up stays. */
 static void
 start_over(struct origin *o, enum origin_state state)
 {
     conn_drop(o);
     drop_body(o, STOP_REPLACED);
+    response_init(&o->res, request_arena(o->r));
     o->send = SEND_HEAD;
     o->send_failed = false;
     o->recv = RECV_HEAD;
@@ -381,6 +385,19 @@ source_address(struct origin *o)
     return true;
 }
 
+/* We have no descriptor or no place for one more connection: that is not the peer's fault, nor would another help. */
+static enum step
+no_room(struct origin *o)
+{
+    o->r->x.doing = doing(o);
+    xlog(&o->r->x, LOG_LEVEL_ALERT, errno, "no room for a connection");
+    attempt_end(o);
+    upstream_release(&o->try);
+    o->attempt->status = 503;
+    give_up(o, 503);
+    return STEP_WAIT;
+}
+
 static enum step
 begin_connect(struct origin *o)
 {
@@ -395,6 +412,8 @@ begin_connect(struct origin *o)
         opt.local = o->from;
         o->conn = connect_start(&upstream_current(&o->try)->addr, &opt);
     }
+    if (o->conn == NULL && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+        return no_room(o);
     if (o->conn == NULL)
         return failed(o, UPSTREAM_ERROR, errno,
                       errno == EADDRNOTAVAIL && o->from.len > 0 ? "bind() failed"
@@ -462,6 +481,7 @@ send_over(struct origin *o)
 {
     o->send = SEND_SHUT;
     timer_stop(&o->send_timer);
+    exchange_off_ready(&o->on_ready);
     if (o->recv == RECV_HEAD)
         timer_set(&o->conn->timer, o->conf->read_timeout_ms);
 }
@@ -488,6 +508,7 @@ origin_send(struct origin *o)
         break;
     case SENT_WAITS:
         timer_stop(&o->send_timer);
+        exchange_on_ready(&o->r->x, &o->on_ready);
         break;
     case SENT_FAILED:
         o->send_failed = true; /* the answer may have come before: an early 413, say */
@@ -514,7 +535,6 @@ wants_next(struct origin *o)
     upstream_report(&o->try, failure);
     o->status = o->res.status;
     start_over(o, ORIGIN_PICK);
-    response_init(&o->res, request_arena(o->r));
     return true;
 }
 
@@ -583,6 +603,10 @@ origin_response_complete(struct origin *o)
 {
     o->recv = RECV_END;
     attempt_end(o);
+    if (o->passed) {
+        origin_pass_trailers(o);
+        o->r->x.doing = "sending to client";
+    }
     if (o->send != SEND_SHUT) /* what is left of the request is not wanted */
         drop_body(o, STOP_DONE);
     conn_give_back(o);
@@ -634,6 +658,31 @@ origin_run(struct origin *o)
         if (step == STEP_FAILED)
             retry_or_give_up(o);
     }
+}
+
+void
+origin_more_body(struct origin *o)
+{
+    enum step step;
+
+    if (o->state != ORIGIN_ACTIVE || o->send == SEND_SHUT)
+        return;
+    step = origin_send(o);
+    if (step == STEP_GO && (o->send_failed || o->recv == RECV_HEAD))
+        origin_run(o);
+}
+
+static void
+origin_send_task(struct task *t)
+{
+    origin_more_body(CONTAINER_OF(t, struct origin, send_task));
+}
+
+static void
+origin_on_ready(struct ready_hook *h, struct exchange *x)
+{
+    (void)x;
+    task_ready(&CONTAINER_OF(h, struct origin, on_ready)->send_task);
 }
 
 static void
@@ -697,10 +746,13 @@ origin_begin(struct origin *o, struct request *r, struct upstream_group *g,
     o->pipe[0] = o->pipe[1] = -1;
     o->send_timer.on_time = origin_on_send_time;
     o->on_abort.run = origin_on_abort;
+    o->on_ready.run = origin_on_ready;
+    o->send_task.run = origin_send_task;
     o->begun = true;
     upstream_begin(&o->try, g, &r->x);
     o->try.pool_key = conf;
     response_init(&o->res, request_arena(r));
+    (void)fields_reserve(&o->res.fields, RESPONSE_FIELDS);
     if (h == NULL) {
         give_up(o, 500);
         return;

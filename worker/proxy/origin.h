@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * origin.h - one exchange with an origin: the attempt and its two halves. REQUEST_PATH.md 7.
+ * origin.h - one exchange with an origin: the attempt and its two halves. ARCHITECTURE.md 10.
  *
  * Protocol-neutral: a driver (proxy.c, later fastcgi.c, grpc.c ...) brings origin_stream_ops and its request head. The
  * driver's content handler calls origin_begin once and then returns origin_answer(o) each time the phase engine
@@ -123,13 +123,15 @@ struct origin {
 
     /* The request half. */
     enum send_state send;
-    struct timer send_timer; /* while the origin takes no bytes */
-    struct source *body;     /* NULL: none */
-    int64_t body_length;     /* -1: unknown */
-    bool idempotent;         /* as it is sent */
-    bool streaming;          /* the body comes from the client as it is sent on */
-    bool sent_any;           /* a byte of the request has gone out, on any attempt */
-    bool send_failed;        /* the origin takes no more: an answer may still be there */
+    struct timer send_timer;    /* while the origin takes no bytes */
+    struct source *body;        /* NULL: none */
+    int64_t body_length;        /* -1: unknown */
+    bool idempotent;            /* as it is sent */
+    bool streaming;             /* the body comes from the client as it is sent on */
+    bool sent_any;              /* a byte of the request has gone out, on any attempt */
+    bool send_failed;           /* the origin takes no more: an answer may still be there */
+    struct ready_hook on_ready; /* the body's source said WAIT */
+    struct task send_task;
 
     /* The response half: origin_body.c. */
     enum recv_state recv;
@@ -161,8 +163,10 @@ void origin_begin(struct origin *o, struct request *r, struct upstream_group *g,
 enum phase_result origin_answer(struct origin *o);
 /* Ends whatever is under way: connection closed, peer released, body stopped. Again is harmless. */
 void origin_close(struct origin *o);
-/* Bytes or room: runs both halves. For request bodies that stream, and stream protocols. */
+/* Bytes or room: runs both halves. For stream protocols. */
 void origin_run(struct origin *o);
+/* A request body that streams has more: runs the request half. */
+void origin_more_body(struct origin *o);
 /* For drivers: remembers why; false. */
 bool origin_blame(struct origin *o, enum upstream_failure failure, int err, const char *what);
 
@@ -178,6 +182,8 @@ bool origin_take_first(struct origin *o);
 void origin_recv_body(struct origin *o);
 /* Reading goes on later: spool, pipe and buffers of the response go. */
 void origin_body_close(struct origin *o);
+/* With pass_trailers: the origin's trailer fields become the response's. */
+void origin_pass_trailers(struct origin *o);
 /* Gives the head on, in a phase. */
 enum phase_result origin_respond(struct origin *o);
 

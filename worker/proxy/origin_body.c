@@ -485,8 +485,6 @@ pass_head(struct origin *o)
     }
     to->keep_length = true;
     to->from_origin = true;
-    if (o->conf->pass_trailers)
-        to->trailers = from->trailers;
     for (uint32_t i = 0; (f = fields_each(&from->fields, &i)) != NULL;) {
         if (taken[f->id] || name_set_has(hidden, f))
             continue;
@@ -495,6 +493,18 @@ pass_head(struct origin *o)
         fields_add(&to->fields, f->id, f->name, f->value);
     }
     return !to->fields.failed;
+}
+
+void
+origin_pass_trailers(struct origin *o)
+{
+    struct field *f;
+
+    if (!o->conf->pass_trailers)
+        return;
+    for (uint32_t i = 0; (f = fields_each(&o->res.trailers, &i)) != NULL;)
+        if (!name_set_has(o->conf->hidden, f))
+            fields_add(&o->r->res.trailers, f->id, f->name, f->value);
 }
 
 /* Both connections are the driver's from the moment that the client has the head. */
@@ -518,7 +528,8 @@ origin_respond(struct origin *o)
     struct str where = fields_value(&o->res.fields, FIELD_X_ACCEL_REDIRECT);
     enum phase_result result;
 
-    if (where.len > 0 && !(o->conf->ignore_headers & IGNORE_X_ACCEL_REDIRECT))
+    if (where.len > 0 && o->res.status != 101 &&
+        !(o->conf->ignore_headers & IGNORE_X_ACCEL_REDIRECT))
         return accel_redirect(o, where);
     if (o->conf->intercept_errors && o->res.status >= 300 && error_page_matches(r, o->res.status))
         return intercept(o);
@@ -532,6 +543,7 @@ origin_respond(struct origin *o)
     if (o->recv == RECV_END) {
         struct str body = o->first;
 
+        origin_pass_trailers(o);
         origin_close(o); /* complete: what follows is between us and the client */
         if (body.len > 0 && (r->res.body = body_mem(&r->x, body)) == NULL)
             goto failed;

@@ -137,7 +137,7 @@ proxy_open(struct origin *o)
 static void
 on_body(void *data)
 {
-    origin_run(data);
+    origin_more_body(data);
 }
 
 static struct source *
@@ -396,7 +396,8 @@ static const struct origin_driver proxy_driver = {
 struct proxy_exchange *
 proxy_of(struct exchange *x)
 {
-    return exchange_state(x, &proxy_module, sizeof(struct proxy_exchange));
+    return exchange_state_front(x, &proxy_module, sizeof(struct proxy_exchange),
+                                offsetof(struct proxy_exchange, h1));
 }
 
 /* proxy_pass with variables: the URL of this request. */

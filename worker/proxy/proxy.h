@@ -53,7 +53,6 @@ struct proxy_conf {
 /* One exchange with an origin over HTTP/1: the module's state of the exchange. */
 struct proxy_exchange {
     struct origin origin;
-    struct h1_client h1;
     const struct proxy_conf *conf;
     struct upstream_group *group;
     struct proxy_url url;
@@ -68,6 +67,8 @@ struct proxy_exchange {
     struct addr *addrs;
     uint32_t n_addrs;
     int resolve_status; /* what to answer without any */
+
+    struct h1_client h1; /* set up with each connection; last: it is not zeroed before */
 };
 
 extern struct module proxy_module;

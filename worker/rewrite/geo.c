@@ -10,8 +10,8 @@
 #include <stdlib.h>
 
 #include "common/base/hash.h"
+#include "common/sys/addr.h"
 #include "worker/http/http_conf.h"
-#include "worker/net/conn.h"
 
 /* An address as a number: IPv4 in the lower 32 bits. */
 struct geo_ip {
@@ -30,7 +30,8 @@ struct geo_table {
 };
 
 struct geo {
-    bool has_source, recursive, is_volatile;
+    bool recursive, is_volatile;
+    bool is_text; /* source is a variable of the configuration, as text; else $binary_remote_addr */
     uint32_t source;      /* the variable that has the address */
     struct vec proxies;   /* of struct cidr */
     uint32_t forwarded;   /* variable $http_x_forwarded_for, when there are proxies */
@@ -136,22 +137,32 @@ follow_proxies(struct exchange *x, const struct geo *g, struct addr *a)
     }
 }
 
+/* From the bytes of $binary_remote_addr. */
+static bool
+addr_of_bytes(struct str bytes, struct addr *a)
+{
+    memset(a, 0, sizeof(*a));
+    if (bytes.len == sizeof(a->in.sin_addr)) {
+        a->len = sizeof(a->in);
+        a->in.sin_family = AF_INET;
+        memcpy(&a->in.sin_addr, bytes.ptr, bytes.len);
+        return true;
+    }
+    if (bytes.len != sizeof(a->in6.sin6_addr))
+        return false;
+    a->len = sizeof(a->in6);
+    a->in6.sin6_family = AF_INET6;
+    memcpy(&a->in6.sin6_addr, bytes.ptr, bytes.len);
+    return true;
+}
+
 /* nginx takes the broadcast address for what is no IP address. */
 static void
 address_of(struct exchange *x, const struct geo *g, struct addr *a)
 {
-    const struct addr *client = conn_client(x);
-    bool found;
+    struct str source = var_get(x, g->source).text;
 
-    if (g->has_source) {
-        found = addr_parse_ip(var_get(x, g->source).text, a);
-    } else {
-        found = client != NULL &&
-                (client->sa.sa_family == AF_INET || client->sa.sa_family == AF_INET6);
-        if (found)
-            *a = *client;
-    }
-    if (!found)
+    if (!(g->is_text ? addr_parse_ip(source, a) : addr_of_bytes(source, a)))
         addr_parse_ip(S("255.255.255.255"), a);
 }
 
@@ -526,9 +537,9 @@ geo_set(struct conf_load *l, const struct directive *d, struct conf_node *n, voi
         if (!is_variable(l, n, i))
             return false;
     }
-    g->has_source = name == 2;
-    if (g->has_source)
-        g->source = var_index(l, str_from(n->args[1], 1), n->arg_pos[1]);
+    g->is_text = name == 2;
+    g->source =
+        var_index(l, g->is_text ? str_from(n->args[1], 1) : S("binary_remote_addr"), n->arg_pos[1]);
     if (!geo_read(l, n, g))
         return false;
     if (g->proxies.len > 0)

@@ -4,8 +4,8 @@
  *
  * They are made while the configuration is loaded, by the master, which may read keys that workers may not. A
  * context is known by all of its settings: servers that agree in them share it, and each pair of certificate and key is
- * read once. The same text and the content of the files of trust, hashed, bind sessions to it: a session can be resumed
- * only under the settings under which it began.
+ * read once. Of the same settings those that a session depends on, with the content of certificates and files of trust,
+ * are hashed: a session can be resumed only where they are what they were when it began.
  */
 #include "worker/tls/tls_context.h"
 
@@ -90,12 +90,28 @@ tls_verify_is_same(const struct tls_settings *a, const struct tls_settings *b)
            str_eq(a->trusted_ca.path, b->trusted_ca.path) && str_eq(a->crl.path, b->crl.path);
 }
 
+/* What a session may not outlive: how clients are verified, and what was agreed on. The content of certificates and of
+ * files of trust is added where they are read. */
+static void
+add_binding(struct text *t, const struct tls_settings *s)
+{
+    text_fmt(t, "%u %u %u %d ", s->verify, s->verify_depth, s->protocols, s->prefer_server_ciphers);
+    text_fmt(t, "%zu:%.*s", s->ciphers.len, STR(s->ciphers));
+    text_fmt(t, "%zu:%.*s", s->curves.len, STR(s->curves));
+    VEC_FOREACH (c, struct tls_command, &s->commands)
+        text_fmt(t, "%zu:%.*s%zu:%.*s", c->name.len, STR(c->name), c->value.len, STR(c->value));
+    TEXT_LIT(t, ";");
+}
+
+/* All of the settings; the first *binding bytes are those that sessions are bound to. */
 static struct str
-settings_text(struct arena *a, const struct tls_settings *s)
+settings_text(struct arena *a, const struct tls_settings *s, size_t *binding)
 {
     struct text t;
 
     text_init(&t, a);
+    add_binding(&t, s);
+    *binding = t.len;
     add_files(&t, &s->certificates);
     add_files(&t, &s->keys);
     add_file(&t, &s->password_file);
@@ -103,14 +119,8 @@ settings_text(struct arena *a, const struct tls_settings *s)
     add_file(&t, &s->client_ca);
     add_file(&t, &s->trusted_ca);
     add_file(&t, &s->crl);
-    text_fmt(&t, "%u %u %u %d %d %llu %d %u %llu %d ", s->verify, s->verify_depth, s->protocols,
-             s->prefer_server_ciphers, s->early_data, (unsigned long long)s->buffer_size,
+    text_fmt(&t, "%d %llu %d %u %llu %d ", s->early_data, (unsigned long long)s->buffer_size,
              (int)s->cache, s->builtin_sessions, (unsigned long long)s->timeout_s, s->tickets);
-    text_fmt(&t, "%zu:%.*s", s->ciphers.len, STR(s->ciphers));
-    text_fmt(&t, "%zu:%.*s", s->curves.len, STR(s->curves));
-    VEC_FOREACH (c, struct tls_command, &s->commands)
-        text_fmt(&t, "%zu:%.*s%zu:%.*s", c->name.len, STR(c->name), c->value.len, STR(c->value));
-    TEXT_LIT(&t, ";");
     add_files(&t, &s->ticket_keys);
     if (s->sessions != NULL)
         text_add(&t, s->sessions->name);
@@ -443,17 +453,18 @@ set_up_protocols(struct conf_load *l, const struct tls_settings *s, SSL_CTX *ctx
 static bool
 bind_file(struct conf_load *l, const struct tls_file *f, EVP_MD_CTX *bind)
 {
+    struct str content = S("");
     struct error err;
-    struct str content;
     struct arena a;
-    bool good;
+    bool good = true;
 
-    if (f->path.len == 0)
-        return true;
     arena_init(&a, 65536);
-    good = file_read(&a, f->path.ptr, FILE_MAX, &content, &err)
-               ? EVP_DigestUpdate(bind, content.ptr, content.len) == 1
-               : conf_fail_at(l, f->pos, "%s", err.text);
+    if (f->path.len > 0)
+        good = file_read(&a, f->path.ptr, FILE_MAX, &content, &err) ||
+               conf_fail_at(l, f->pos, "%s", err.text);
+    if (good && (EVP_DigestUpdate(bind, &content.len, sizeof(content.len)) != 1 ||
+                 EVP_DigestUpdate(bind, content.ptr, content.len) != 1))
+        good = conf_fail_at(l, f->pos, "out of memory");
     arena_free(&a);
     return good;
 }
@@ -548,10 +559,10 @@ set_up(struct conf_load *l, struct tls_shared *shared, const struct tls_settings
            set_up_trust(l, s, ctx, bind) && set_up_sessions(l, shared, s, c, bind);
 }
 
-/* NULL after conf_fail. `text` has all of the settings. */
+/* NULL after conf_fail. `text` has all of the settings; its first `binding` bytes bind sessions. */
 static struct tls_context *
 context_new(struct conf_load *l, struct tls_shared *shared, const struct tls_settings *s,
-            struct str text)
+            struct str text, size_t binding)
 {
     EVP_MD_CTX *bind = EVP_MD_CTX_new();
     struct tls_context *c = ARENA_NEW(shared->arena, struct tls_context);
@@ -560,7 +571,7 @@ context_new(struct conf_load *l, struct tls_shared *shared, const struct tls_set
 
     if (c == NULL || key.ptr == NULL || bind == NULL ||
         EVP_DigestInit_ex(bind, EVP_sha256(), NULL) != 1 ||
-        EVP_DigestUpdate(bind, text.ptr, text.len) != 1)
+        EVP_DigestUpdate(bind, text.ptr, binding) != 1)
         goto no_memory;
     *c = (struct tls_context){ .ssl = SSL_CTX_new(TLS_server_method()),
                                .settings = *s,
@@ -583,18 +594,19 @@ struct tls_context *
 tls_context_get(struct conf_load *l, struct tls_shared *shared, const struct tls_settings *s)
 {
     struct tls_context *c = NULL;
+    size_t binding;
     struct str text;
     struct arena a;
 
     ERR_clear_error();
     arena_init(&a, 4096);
-    text = settings_text(&a, s);
+    text = settings_text(&a, s, &binding);
     if (text.ptr == NULL)
         conf_fail_at(l, VEC_AT(&s->certificates, struct tls_file, 0)->pos, "out of memory");
     else
         c = hash_get(&shared->contexts, text);
     if (c == NULL && text.ptr != NULL)
-        c = context_new(l, shared, s, text);
+        c = context_new(l, shared, s, text, binding);
     arena_free(&a);
     return c;
 }

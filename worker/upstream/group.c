@@ -116,8 +116,11 @@ add_server_text(struct conf_load *l, struct upstream_group *g, const struct conf
     struct addr a;
     struct str host;
     struct vec found;
+    bool literal = addr_parse(text, port, &a);
 
-    if (addr_parse(text, port, &a))
+    if (literal && a.sa.sa_family != AF_UNIX && addr_port(&a) == 0)
+        return conf_fail(l, n, arg, "invalid port in upstream \"%.*s\"", STR(text));
+    if (literal)
         return group_add_peer(g, spec, &a, text) || conf_fail(l, n, arg, "no memory");
     if (str_starts(text, S("unix:")) || str_starts(text, S("[")) ||
         !split_port(text, port, &host, &port))
@@ -166,6 +169,7 @@ set_upstream(struct conf_load *l, const struct directive *d UNUSED, struct conf_
                         arena_fmt(conf_arena(l), "upstream \"%.*s\"", STR(n->args[1])), g);
     if (slot == NULL || s == NULL || !hash_set(&groups.by_name, g->name, g))
         return conf_fail(l, n, 0, "no memory");
+    g->scope = s;
     *slot = g;
     return true;
 }
@@ -291,18 +295,6 @@ relax_lone_peer(struct upstream_group *g)
         VEC_AT(&g->specs, struct peer_spec, 0)->max_fails = 0;
 }
 
-static bool
-upstream_finish(struct conf_load *l, struct scope *s, void *conf UNUSED)
-{
-    struct upstream_group *g = s->owner;
-
-    if (s->kind != SCOPE_UPSTREAM)
-        return true;
-    if (g->peers.len == 0 && g->pending.len == 0)
-        return conf_fail_at(l, s->pos, "no servers are inside upstream");
-    return true;
-}
-
 /* "NAME:port" of an upstream {}: its servers have ports of their own. */
 static bool
 names_group_with_port(struct str host)
@@ -340,6 +332,7 @@ upstream_of_url(struct conf_load *l, const struct conf_node *n, int arg, struct 
         return conf_fail(l, n, arg, "no memory"), NULL;
     group_init(g, conf_arena(l), arena_str(conf_arena(l), host));
     g->pos = n->pos;
+    g->scope = conf_scope(l);
     g->implicit = true;
     if (!add_server_text(l, g, n, arg, g->name, port, &spec) || !hash_set(&groups.by_name, key, g))
         return NULL;
@@ -365,6 +358,8 @@ upstream_loaded(struct conf_load *l)
     struct zone_spec *common = NULL;
 
     VEC_FOREACH (g, struct upstream_group *, &groups.all) {
+        if ((*g)->peers.len == 0 && (*g)->pending.len == 0)
+            return conf_fail_at(l, (*g)->pos, "no servers are inside upstream");
         relax_lone_peer(*g);
         peers += (*g)->peers.len + 16 * (*g)->pending.len;
         if ((*g)->balancer->init != NULL && !(*g)->balancer->init(*g, (*g)->balancer_data))
@@ -402,8 +397,12 @@ upstream_worker_init(struct config *c UNUSED)
             log_emerg(0, "no memory for the peers of upstream \"%.*s\"", STR((*g)->name));
             return false;
         }
-        if ((*g)->pending.len > 0)
+        if ((*g)->pending.len > 0) {
+            uint64_t timeout_ms;
+
+            (*g)->resolver = resolver_of_scope((*g)->scope, &timeout_ms);
             group_ask_names(*g);
+        }
     }
     return true;
 }
@@ -482,7 +481,6 @@ struct module upstream_module = {
     .conf_size = sizeof(struct upstream_conf),
     .directives = upstream_directives,
     .conf_init = upstream_conf_init,
-    .finish = upstream_finish,
     .loaded = upstream_loaded,
     .variables = upstream_variables,
     .zone = &peer_zone_ops,

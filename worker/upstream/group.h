@@ -33,7 +33,8 @@ struct upstream_group {
     struct arena *arena; /* what grows at run time; the group's lifetime */
     const struct balancer *balancer;
     void *balancer_data;
-    const struct resolver *resolver;
+    struct scope *scope;             /* whose `resolver` is asked; NULL: made at run time */
+    const struct resolver *resolver; /* for pending names; NULL: the system's */
     uint32_t backups;
 
     uint32_t keepalive; /* idle connections kept by each worker; 0: none */

@@ -8,25 +8,33 @@
 bool
 upstream_tried(const struct upstream_try *t, int peer)
 {
+    size_t word = (size_t)peer / 64;
+
     if (peer < 64)
         return (t->tried_small >> peer) & 1;
-    return t->tried != NULL && ((t->tried[peer / 64] >> (peer % 64)) & 1);
+    if (!t->tried_made)
+        return false;
+    return word >= t->tried_words || ((t->tried[word] >> (peer % 64)) & 1);
 }
 
-/* More than 64 peers: a bit set for those known now; peers that join later count as tried. */
+/* More than 64 peers: a bit set for those known now; peers that join later count as tried, and all of them do when there
+ * is no memory for it. */
 static void
 mark_tried(struct upstream_try *t, int peer)
 {
-    size_t words = t->group->peers.len / 64 + 1;
+    size_t words = t->group->peers.len / 64 + 1, word = (size_t)peer / 64;
 
     if (peer < 64) {
         t->tried_small |= 1ULL << peer;
         return;
     }
-    if (t->tried == NULL)
+    if (!t->tried_made) {
+        t->tried_made = true;
         t->tried = arena_zalloc(&t->x->mem->arena, words * sizeof(uint64_t));
-    if (t->tried != NULL)
-        t->tried[peer / 64] |= 1ULL << (peer % 64);
+        t->tried_words = t->tried != NULL ? words : 0;
+    }
+    if (word < t->tried_words)
+        t->tried[word] |= 1ULL << (peer % 64);
 }
 
 bool

@@ -77,6 +77,8 @@ struct upstream_try {
     uint64_t started_ms;
     uint64_t tried_small; /* bits of peers tried; more than 64: */
     uint64_t *tried;
+    size_t tried_words;   /* of `tried`: peers beyond them count as tried */
+    bool tried_made;      /* or memory was out */
     bool busy;            /* the current peer is counted as ours */
     const void *pool_key; /* `keepalive ... local`: a pooled connection serves one key only */
     const struct addr
