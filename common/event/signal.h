@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * signal.h - signals as loop events, through a signalfd. All are blocked from before the first fork on, so none
- * is lost across exec (PROCESSES.md 10).
+ * is lost across exec (ARCHITECTURE.md 9).
  */
 #ifndef WEIR_EVENT_SIGNAL_H
 #define WEIR_EVENT_SIGNAL_H

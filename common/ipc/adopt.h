@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * adopt.h - what a worker does for a master that has died, and how its successor gets what the workers hold
- * (PROCESSES.md 8).
+ * (ARCHITECTURE.md 9).
  *
  * A worker that notices its master's death calls adopt_listen(): from then on it answers on the control listener.
  * A starting master calls adopt_ask() before it binds anything.

@@ -73,7 +73,7 @@ struct log_quoted log_quote(struct str s);
 
 /* While true, lines of level warn and above go to standard error too, as "weir: [emerg] ...": until a start is over. */
 extern bool log_echo;
-/* Name of the program in messages: "weir" or "nginx" (DESIGN: two names, one program). */
+/* Name of the program in messages: "weir" or "nginx" (ARCHITECTURE.md 8: two names, one program). */
 extern const char *log_program;
 /* A file that processes write lines to: error and access logs. The master opens it; a worker inherits it. */
 struct log_file {
@@ -82,6 +82,8 @@ struct log_file {
 };
 /* Opens (O_APPEND, CLOEXEC, created 0644). False with errno. */
 bool log_file_open(struct log_file *f);
+/* Called before a new descriptor takes the place of an open one; NULL: nobody has lines for the old one. */
+extern void (*log_before_replace)(struct log_file *f);
 /* Puts a new descriptor in place of the old one (and takes it); also by workers on REOPEN. */
 bool log_file_replace(struct log_file *f, int fd);
 

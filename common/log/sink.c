@@ -10,6 +10,8 @@
 #include "common/log/syslog.h"
 #include "common/sys/fd.h"
 
+void (*log_before_replace)(struct log_file *f);
+
 struct log_sink log_sink_program = { .kind = SINK_PROGRAM, .level = LOG_LEVEL_NOTICE };
 
 const char *const log_level_names[] = {
@@ -171,6 +173,8 @@ log_file_replace(struct log_file *f, int fd)
         f->fd = fd;
         return true;
     }
+    if (log_before_replace != NULL)
+        log_before_replace(f);
     ok = dup3(fd, f->fd, O_CLOEXEC) >= 0;
     fd_close(&fd);
     return ok;

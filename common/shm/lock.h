@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * lock.h - a robust lock of one 32-bit word in shared memory (PROCESSES.md 7).
+ * lock.h - a robust lock of one 32-bit word in shared memory (ARCHITECTURE.md 9).
  *
  * The kernel releases the lock of a dead owner through the robust list of the process. A process holds one such
  * lock at a time; threads of the offload pool never take one; no pthread robust mutex may exist in the process.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * slots.h - the identity of a process for its life (PROCESSES.md 5). Written by the master alone; workers have a
+ * slots.h - the identity of a process for its life (ARCHITECTURE.md 9). Written by the master alone; workers have a
  * read-only mapping.
  */
 #ifndef WEIR_SHM_SLOTS_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * zone.h - named shared memory that outlives processes and reloads (PROCESSES.md 6).
+ * zone.h - named shared memory that outlives processes and reloads (ARCHITECTURE.md 9).
  *
  * A zone is a sealed memfd. Every process maps `reserve` bytes, which may lie beyond the file's end, so it grows in
  * place. The master creates, adopts and extends; what lies behind the header is its owner's, in workers.

@@ -10,7 +10,7 @@
 enum worker_state {
     WORKER_STARTING,
     WORKER_SERVING,
-    WORKER_DRAINING, /* a successor serves: leave listeners, finish, idle connections live on (PROCESSES.md 2) */
+    WORKER_DRAINING, /* a successor serves: leave listeners, finish, idle connections live on (ARCHITECTURE.md 9) */
     WORKER_QUITTING, /* no successor: finish what is in flight, close idle connections */
     WORKER_STOPPING, /* end now */
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * exchange.h - what an HTTP request and an L4 session have in common: memory, client connection, configuration,
- * variable cache, phase cursor, log context. REQUEST_PATH.md 3.
+ * variable cache, phase cursor, log context. ARCHITECTURE.md 10.
  *
  * Nobody calls upwards: exchange_ready() only puts the exchange on the loop's ready list.
  */
@@ -80,7 +80,8 @@ struct exchange {
     struct exchange *root, *parent;
     struct list children, sibling; /* head; node in the parent's children */
     struct conn *conn;             /* the client's; NULL when detached */
-    const struct addr *client; /* of a root: who it is really from, behind the peer (realip); NULL: the peer */
+    const struct addr
+        *client; /* of a root: who it is really from, behind the peer (realip); NULL: the peer */
     struct scope *scope; /* changes: server chosen, location found, `if`, limit_except, redirect */
     struct phase_pos phase;
     struct xmem *mem; /* shared by the tree when attached */

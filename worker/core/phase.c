@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * phase.c - handler lists of scopes, and the engine that walks them. REQUEST_PATH.md 5.
+ * phase.c - handler lists of scopes, and the engine that walks them. ARCHITECTURE.md 10.
  *
  * The lists hold bare functions: what `wanted` says is asked at load. A list that equals the parent's is the parent's.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * phase.h - the phases of a request and of an L4 session, and the engine that runs them. REQUEST_PATH.md 5.
+ * phase.h - the phases of a request and of an L4 session, and the engine that runs them. ARCHITECTURE.md 10.
  *
  * The engine is a loop; no phase function calls the engine.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * source_check.c - the checker that stands between all body sources in sanitizer builds (REQUEST_PATH.md 12).
+ * source_check.c - the checker that stands between all body sources in sanitizer builds (ARCHITECTURE.md 10).
  *
  * It copies what it pulls into memory of its own and frees that at the next pull, so that a consumer which keeps bytes
  * too long is caught by the sanitizer. It says WAIT and gives single bytes at random, and asserts the contract.

@@ -40,7 +40,7 @@ struct h1_response_head {
 };
 /*
  * Parses a complete head. NULL: good, slices of `head` in *out and *fields. Else what is wrong (constant text for
- * the log, to follow "client sent" or "upstream sent"; *status: 400, 500, 501, 505). Refuses what DESIGN 'Requests are checked' names: two lengths, length with chunked, odd
+ * the log, to follow "client sent" or "upstream sent"; *status: 400, 500, 501, 505). Refuses what ARCHITECTURE.md 8 names: two lengths, length with chunked, odd
  * transfer codings, bare CR, NUL, space before the colon, folding, control bytes.
  */
 const char *h1_parse_request(struct str head, const struct h1_limits *limits,

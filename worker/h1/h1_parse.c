@@ -86,6 +86,8 @@ parse_version(struct str s)
     unsigned major = 0, minor = 0;
     size_t i = 5;
 
+    if (str_eq(s, S("HTTP/1.1")))
+        return HTTP_11;
     if (!str_starts(s, S("HTTP/")) || s.len < 8 || s.ptr[5] == '0')
         return 0;
     for (; i < s.len && i < 7 && is_digit(s.ptr[i]); i++)

@@ -36,6 +36,15 @@ h1_status_line(uint16_t status)
     return str_n(other, sizeof(other) - 1);
 }
 
+/* What origins send most often: the phrase that we would have written. */
+static bool
+is_usual_reason(uint16_t status, struct str reason)
+{
+    struct str line = status < 494 ? h1_status_line(status) : STR_NONE;
+
+    return line.len == reason.len + 15 && memcmp(line.ptr + 13, reason.ptr, reason.len) == 0;
+}
+
 static bool
 is_clean(struct str s)
 {
@@ -45,7 +54,8 @@ is_clean(struct str s)
 static void
 write_status_line(struct text *t, const struct response *res)
 {
-    if (res->reason.len == 0 || !is_clean(res->reason)) {
+    if (res->reason.len == 0 || is_usual_reason(res->status, res->reason) ||
+        !is_clean(res->reason)) {
         text_add(t, h1_status_line(res->status));
         return;
     }

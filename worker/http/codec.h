@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * codec.h - what h1, h2 and h3 implement: bytes into requests, responses into bytes. REQUEST_PATH.md 9.
+ * codec.h - what h1, h2 and h3 implement: bytes into requests, responses into bytes. ARCHITECTURE.md 10.
  */
 #ifndef WEIR_HTTP_CODEC_H
 #define WEIR_HTTP_CODEC_H

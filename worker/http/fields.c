@@ -8,6 +8,7 @@
 #include "worker/http/fields.h"
 
 #include "common/base/text.h"
+#include "common/base/word.h"
 
 enum { NAME_MAX_LEN = 24, SLOTS = 256, FIRST_ROOM = 6, FIELDS_MAX = 65000 };
 
@@ -43,23 +44,13 @@ slot_of(struct str name)
 static inline uint64_t
 differ_8(const struct known_name *k, const char *name, size_t at)
 {
-    uint64_t word, lower, letters;
-
-    memcpy(&word, name + at, sizeof(word));
-    memcpy(&lower, k->lower + at, sizeof(lower));
-    memcpy(&letters, k->letters + at, sizeof(letters));
-    return (word ^ lower) & ~letters;
+    return (word_load(name + at) ^ word_load(k->lower + at)) & ~word_load(k->letters + at);
 }
 
-static inline uint32_t
+static inline uint64_t
 differ_4(const struct known_name *k, const char *name, size_t at)
 {
-    uint32_t word, lower, letters;
-
-    memcpy(&word, name + at, sizeof(word));
-    memcpy(&lower, k->lower + at, sizeof(lower));
-    memcpy(&letters, k->letters + at, sizeof(letters));
-    return (word ^ lower) & ~letters;
+    return (word_load4(name + at) ^ word_load4(k->lower + at)) & ~word_load4(k->letters + at);
 }
 
 /* Words from the front, and one at the end that may overlap the last of them. */

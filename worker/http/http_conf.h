@@ -62,7 +62,8 @@ struct http_conf {
     struct template root; /* a path; without its last '/' unless it is an alias */
     bool alias;           /* root holds what `alias` says */
     bool alias_regex;     /* in a regex location: alias is the whole path */
-    struct str alias_for; /* name of the location that has the alias: what the path takes the place of */
+    struct str
+        alias_for; /* name of the location that has the alias: what the path takes the place of */
     bool internal;
     struct http_types *types;
     struct str default_type;
@@ -95,10 +96,10 @@ struct http_conf {
     struct open_file_options open_files;
     struct template symlinks_from; /* disable_symlinks from=, when it has variables */
     uint64_t subrequest_output_buffer_size;
-    struct vec error_pages;     /* of struct error_page_rule: error_page.c */
-    phase_fn content;             /* set by http_set_content; read it with http_content() */
+    struct vec error_pages;         /* of struct error_page_rule: error_page.c */
+    phase_fn content;               /* set by http_set_content; read it with http_content() */
     const struct scope *content_of; /* the scope that set it */
-    struct str server_line;       /* derived: "Server: weir/...\r\n" */
+    struct str server_line;         /* derived: "Server: weir/...\r\n" */
 };
 extern struct module http_core_module;
 

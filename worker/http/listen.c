@@ -506,8 +506,7 @@ address_add(struct conf_load *l, struct http_address *a, struct server *s, struc
         a->default_server = s;
     }
     a->bind = a->bind || line->bind;
-    if (a->servers.len > 1 &&
-        (a->ssl != line->ssl || a->proxy_protocol != line->proxy_protocol))
+    if (a->servers.len > 1 && (a->ssl != line->ssl || a->proxy_protocol != line->proxy_protocol))
         conf_warn_at(l, line->pos, "protocol options redefined for %.*s", STR(a->text));
     a->ssl = a->ssl || line->ssl;
     a->proxy_protocol = a->proxy_protocol || line->proxy_protocol;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * request_body.c - the request body for whoever asks: collected in a spool, streamed to one reader, or left to the codec
- * to throw away. REQUEST_PATH.md 10.
+ * to throw away. ARCHITECTURE.md 10.
  *
  * The body is the root's; handlers of any phase and any child may ask for it. This file is the only one that pulls the
  * codec's source, so sizes and times are checked here and nowhere else.

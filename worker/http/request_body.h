@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * request_body.h - collect, stream, open again, discard. REQUEST_PATH.md 10. Survives internal redirects.
+ * request_body.h - collect, stream, open again, discard. ARCHITECTURE.md 10. Survives internal redirects.
  */
 #ifndef WEIR_HTTP_REQUEST_BODY_H
 #define WEIR_HTTP_REQUEST_BODY_H

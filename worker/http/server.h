@@ -44,7 +44,7 @@ struct http_address {
         *options_by;                /* the line whose socket options hold; NULL: none has any */
     struct listen_line *default_by; /* the line that says default_server; NULL: none */
     bool bind;
-    bool ssl; /* some line says so: clients speak TLS */
+    bool ssl;            /* some line says so: clients speak TLS */
     bool proxy_protocol; /* some line says so: each connection begins with its header */
     struct conf_pos pos;
     struct server *default_server;

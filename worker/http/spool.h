@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * spool.h - one writer, many cursors; memory, then a file, both bounded. REQUEST_PATH.md 4.
+ * spool.h - one writer, many cursors; memory, then a file, both bounded. ARCHITECTURE.md 10.
  *
  * The request body, response buffering, proxy_store, cache fill, and replay for mirrors and retries are this object.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * subrequest.h - child exchanges and their sinks: join, capture, drain. REQUEST_PATH.md 3.
+ * subrequest.h - child exchanges and their sinks: join, capture, drain. ARCHITECTURE.md 10.
  */
 #ifndef WEIR_HTTP_SUBREQUEST_H
 #define WEIR_HTTP_SUBREQUEST_H

@@ -211,6 +211,13 @@ target_normalise(struct str path, bool merge_slashes, struct text *to, bool *pla
 
 /* ---- authority ---- */
 
+/* Bytes that no name has: bit i of word i/32. */
+static const uint32_t no_name_bytes[8] = {
+    0xffffffff, 0xd400800d, /* space " # / : < > ? */
+    0x78000001,             /* @ [ \ ] ^ */
+    0xb8000001,             /* ` { | } DEL */
+};
+
 /* A registered name (RFC 3986, 3.2.2); bytes above 0x7f and any '%' pass, as names of `server_name` may be UTF-8. */
 static bool
 name_valid(struct str name)
@@ -218,7 +225,7 @@ name_valid(struct str name)
     for (size_t i = 0; i < name.len; i++) {
         unsigned char c = (unsigned char)name.ptr[i];
 
-        if (c <= 0x20 || c == 0x7f || strchr("/\\?#@:[]\"<>^`{|}", c) != NULL)
+        if (no_name_bytes[c >> 5] >> (c & 31) & 1)
             return false;
         if (c == '.' && i + 1 < name.len && name.ptr[i + 1] == '.')
             return false;

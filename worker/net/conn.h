@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * conn.h - connections: an ops table (plain, TLS ...), sticky readiness, bytes read ahead. REQUEST_PATH.md 8.
+ * conn.h - connections: an ops table (plain, TLS ...), sticky readiness, bytes read ahead. ARCHITECTURE.md 10.
  *
  * One edge-triggered registration for life: 'readable' is remembered until a read comes back short.
  */
@@ -62,10 +62,11 @@ struct conn {           /* the first 128 bytes are all that an idle connection t
     void *layer;                    /* of ops: TLS state */
     struct addr peer, local;        /* local.len 0: not asked yet (conn_local) */
     const struct listen_spec *spec; /* of the listener; NULL for outgoing ones */
-    const struct proxy_protocol *proxy; /* what the header of the PROXY protocol said; NULL: there was none */
-    uint64_t requests;              /* served on it so far */
-    uint64_t opened_ms;             /* clock_ms */
-    uint64_t sent;                  /* bytes given to the peer, heads included */
+    const struct proxy_protocol
+        *proxy;           /* what the header of the PROXY protocol said; NULL: there was none */
+    uint64_t requests;    /* served on it so far */
+    uint64_t opened_ms;   /* clock_ms */
+    uint64_t sent;        /* bytes given to the peer, heads included */
     struct arena arena;   /* for what lives as long as the connection; no chunk until used */
     struct list all_node; /* of all connections of its direction */
     bool closed;          /* conn_close was called; the memory stays until the end of the turn */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * listener.c - accepts connections, takes turns with the other workers, leaves listeners. PROCESSES.md 3.
+ * listener.c - accepts connections, takes turns with the other workers, leaves listeners. ARCHITECTURE.md 9.
  *
  * Level-triggered and exclusive; after each ROTATE_AFTER accepts DEL and ADD put this worker at the end of the kernel's
  * queue. Without that one worker of four takes 99% of a slow stream.
@@ -22,7 +22,7 @@
 #include "worker/net/events_conf.h"
 
 enum {
-    ROTATE_AFTER = 16, /* accepts; measured, PROCESSES.md 3 */
+    ROTATE_AFTER = 16, /* accepts; measured, ARCHITECTURE.md 9 */
     REFUSE_AFTER_MS =
         500, /* at a limit: so long another worker may take what waits, then it is reset */
     REFUSE_AT_ONCE = 256, /* connections reset in one go */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * listener.h - accept, rotation among workers, leaving (PROCESSES.md 3).
+ * listener.h - accept, rotation among workers, leaving (ARCHITECTURE.md 9).
  */
 #ifndef WEIR_NET_LISTENER_H
 #define WEIR_NET_LISTENER_H

@@ -1,62 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * access_log.c - one line for each request, in formats of the configuration.
+ * access_log.c - one line for each request, in formats of the configuration, to files and to syslog.
  *
- * A format is compiled at load. The lines of one turn of the loop are collected by file and leave in one write at its
- * end, so several workers never tear a line; with buffer= they wait until the buffer is full, or for flush=.
+ * log_format.c makes the lines, log_writer.c gets them into files.
  *
- * Directives: access_log, log_format.
+ * Directives: access_log, log_format, open_log_file_cache.
  */
 #include <errno.h>
-#include <unistd.h>
 
 #include "build/config.h"
-#include "common/base/escape.h"
 #include "common/base/num.h"
 #include "common/event/loop.h"
-#include "common/event/timer.h"
-#include "common/sys/clock.h"
+#include "common/log/syslog.h"
+#include "worker/core/cycle.h"
 #include "worker/http/http_conf.h"
-#include "worker/http/request_body.h"
+#include "worker/observe/log_format.h"
+#include "worker/observe/log_writer.h"
 
 enum {
-    TURN_BYTES_MAX = 64 * 1024, /* lines of one turn beyond this do not wait for its end */
-    COMPLAINT_MS = 60000,       /* a file that cannot be written is reported once in so long */
-    BUFFER_DEFAULT = 64 * 1024, /* with flush= alone */
+    GZIP_LEVEL_DEFAULT = 1,
+    GZIP_BUFFER_DEFAULT = 64 * 1024, /* with gzip alone */
 };
 
-enum escape { ESCAPE_DEFAULT, ESCAPE_JSON, ESCAPE_NONE };
-
-struct log_op;
-typedef void (*log_op_fn)(struct exchange *x, const struct log_op *op, struct text *t);
-
-/* A piece of a format. */
-struct log_op {
-    log_op_fn add;
-    struct str literal;
-    uint32_t variable;
-    enum escape escape;
-};
-
-struct log_format {
-    struct str name;
-    struct vec ops; /* of struct log_op */
-};
-
-/* Lines on their way into a file; one for each file, shared by all lines that name it. */
-struct log_lines {
-    struct log_file *file;
-    uint64_t size;     /* buffer=, bytes; 0: until the end of the turn */
-    uint64_t flush_ms; /* 0: no limit */
-    struct text text;  /* heap of the worker */
-    struct timer timer;
-    struct list dirty; /* has lines that leave at the end of the turn */
-    uint64_t complained_ms;
-};
-
-/* One `access_log` line. */
+/* One `access_log` line: one of lines, syslog and path. */
 struct log_target {
     struct log_lines *lines;
+    struct syslog_target *syslog;
+    struct template path; /* with variables */
     const struct log_format *format;
     struct template condition; /* if=; set: only when neither empty nor "0" */
     struct str format_name;
@@ -65,8 +35,9 @@ struct log_target {
 
 /* Per configuration. */
 struct log_shared {
-    struct vec formats; /* of struct log_format * */
-    struct vec lines;   /* of struct log_lines * */
+    struct log_formats formats;
+    struct vec lines;  /* of struct log_lines * */
+    struct vec caches; /* of struct log_cache * */
 };
 
 struct access_log_conf {
@@ -74,257 +45,13 @@ struct access_log_conf {
         struct vec targets; /* of struct log_target */
         bool off;
     } list;
+    struct log_cache *cache; /* NULL: off */
     struct log_shared *shared;
 };
 
 extern struct module access_log_module;
 
 static struct log_shared *shared; /* of the worker's configuration */
-static struct list dirty = LIST_INIT(dirty);
-
-/* ---- pieces of a line ---- */
-
-static void
-add_literal(struct exchange *x, const struct log_op *op, struct text *t)
-{
-    (void)x;
-    text_add(t, op->literal);
-}
-
-static void
-add_escaped(const struct log_op *op, struct str value, struct text *t)
-{
-    switch (op->escape) {
-    case ESCAPE_DEFAULT:
-        escape_log(t, value);
-        break;
-    case ESCAPE_JSON:
-        escape_json(t, value);
-        break;
-    case ESCAPE_NONE:
-        text_add(t, value);
-        break;
-    }
-}
-
-static void
-add_variable(struct exchange *x, const struct log_op *op, struct text *t)
-{
-    struct var_value v = var_get(x, op->variable);
-
-    if (v.found)
-        add_escaped(op, v.text, t);
-    else if (op->escape == ESCAPE_DEFAULT)
-        text_char(t, '-');
-}
-
-/* The commonest numbers and times, without a detour through the variable cache. */
-
-static void
-add_status(struct exchange *x, const struct log_op *op, struct text *t)
-{
-    const struct request *r = request_of(x);
-    unsigned status = r->res.error_status != 0 ? r->res.error_status : r->res.status;
-
-    (void)op;
-    text_pad(t, r->version == HTTP_09 ? 9 : status, 3);
-}
-
-static void
-add_body_bytes_sent(struct exchange *x, const struct log_op *op, struct text *t)
-{
-    (void)op;
-    text_unum(t, request_of(x->root)->body_sent);
-}
-
-static void
-add_bytes_sent(struct exchange *x, const struct log_op *op, struct text *t)
-{
-    (void)op;
-    text_unum(t, request_of(x->root)->bytes_sent);
-}
-
-static void
-add_time_local(struct exchange *x, const struct log_op *op, struct text *t)
-{
-    (void)x, (void)op;
-    text_add(t, clock_log_time());
-}
-
-static void
-add_time_iso8601(struct exchange *x, const struct log_op *op, struct text *t)
-{
-    (void)x, (void)op;
-    text_add(t, clock_iso8601());
-}
-
-static void
-add_seconds(struct text *t, uint64_t ms)
-{
-    text_unum(t, ms / 1000);
-    text_char(t, '.');
-    text_pad(t, ms % 1000, 3);
-}
-
-static void
-add_msec(struct exchange *x, const struct log_op *op, struct text *t)
-{
-    (void)x, (void)op;
-    add_seconds(t, clock_wall_ms);
-}
-
-static void
-add_request_time(struct exchange *x, const struct log_op *op, struct text *t)
-{
-    uint64_t started = request_of(x->root)->started_ms;
-
-    (void)op;
-    add_seconds(t, clock_ms > started ? clock_ms - started : 0);
-}
-
-static void
-add_request_length(struct exchange *x, const struct log_op *op, struct text *t)
-{
-    const struct request *r = request_of(x->root);
-
-    (void)op;
-    text_unum(t, r->head_len + request_body_received(r));
-}
-
-static const struct {
-    struct str name;
-    log_op_fn add;
-} direct[] = {
-    { S_INIT("status"), add_status },
-    { S_INIT("body_bytes_sent"), add_body_bytes_sent },
-    { S_INIT("bytes_sent"), add_bytes_sent },
-    { S_INIT("time_local"), add_time_local },
-    { S_INIT("time_iso8601"), add_time_iso8601 },
-    { S_INIT("msec"), add_msec },
-    { S_INIT("request_time"), add_request_time },
-    { S_INIT("request_length"), add_request_length },
-};
-
-/* ---- formats ---- */
-
-static bool
-is_name_char(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-/* Takes "$name" or "${name}" off the front. False: that is no variable. */
-static bool
-take_variable(struct str *rest, struct str *name)
-{
-    struct str s = str_from(*rest, 1);
-    bool braces = s.len > 0 && s.ptr[0] == '{';
-    size_t n = 0;
-
-    if (braces)
-        s = str_from(s, 1);
-    while (n < s.len && is_name_char(s.ptr[n]))
-        n++;
-    if (n == 0 || (braces && (n == s.len || s.ptr[n] != '}')))
-        return false;
-    *name = str_upto(s, n);
-    *rest = str_from(s, n + (braces ? 1 : 0));
-    return true;
-}
-
-static void
-op_for_variable(struct conf_load *l, struct log_op *op, struct str name, struct conf_pos pos)
-{
-    for (size_t i = 0; i < ARRAY_LEN(direct); i++) {
-        if (str_eq(direct[i].name, name)) {
-            op->add = direct[i].add;
-            return;
-        }
-    }
-    op->add = add_variable;
-    op->variable = var_index(l, name, pos);
-}
-
-/* Appends the pieces of `text` to the format. */
-static bool
-format_compile(struct conf_load *l, const struct conf_node *n, int arg, struct str text,
-               enum escape escape, struct log_format *f)
-{
-    while (text.len > 0) {
-        struct log_op *op = VEC_PUSH(&f->ops, struct log_op);
-        size_t dollar = str_find(text, '$');
-        struct str name;
-
-        if (op == NULL)
-            return conf_fail(l, n, arg, "out of memory");
-        op->escape = escape;
-        if (dollar > 0) {
-            op->add = add_literal;
-            op->literal = str_upto(text, dollar);
-            text = str_from(text, dollar);
-            continue;
-        }
-        if (!take_variable(&text, &name))
-            return conf_fail(l, n, arg, "invalid parameter \"%.*s\"", STR(text));
-        op_for_variable(l, op, name, n != NULL ? n->arg_pos[arg] : (struct conf_pos){ 0, 0, 0 });
-    }
-    return true;
-}
-
-static const struct log_format *
-format_find(const struct log_shared *s, struct str name)
-{
-    VEC_FOREACH (f, struct log_format *, &s->formats) {
-        if (str_eq((*f)->name, name))
-            return *f;
-    }
-    return NULL;
-}
-
-static struct log_format *
-format_new(struct conf_load *l, struct log_shared *s, struct str name)
-{
-    struct log_format *f = ARENA_NEW(conf_arena(l), struct log_format);
-    struct log_format **slot = VEC_PUSH(&s->formats, struct log_format *);
-
-    if (f == NULL || slot == NULL)
-        return NULL;
-    *slot = f;
-    f->name = name;
-    vec_init(&f->ops, conf_arena(l), sizeof(struct log_op));
-    return f;
-}
-
-static bool
-log_format_set(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
-{
-    struct access_log_conf *c = conf;
-    enum escape escape = ESCAPE_DEFAULT;
-    uint32_t first = 2;
-    struct str value;
-    struct log_format *f;
-
-    (void)d;
-    if (format_find(c->shared, n->args[1]) != NULL)
-        return conf_fail(l, n, 1, "duplicate \"log_format\" name \"%.*s\"", STR(n->args[1]));
-    f = format_new(l, c->shared, n->args[1]);
-    if (f == NULL)
-        return conf_fail(l, n, 0, "out of memory");
-    if (conf_param(n->args[2], "escape", &value)) {
-        first = 3;
-        if (str_eq(value, S("json")))
-            escape = ESCAPE_JSON;
-        else if (str_eq(value, S("none")))
-            escape = ESCAPE_NONE;
-        else if (!str_eq(value, S("default")))
-            return conf_fail(l, n, 2, "unknown log format escaping \"%.*s\"", STR(value));
-    }
-    for (uint32_t i = first; i < n->n; i++) {
-        if (!format_compile(l, n, (int)i, n->args[i], escape, f))
-            return false;
-    }
-    return true;
-}
 
 /* ---- access_log ---- */
 
@@ -352,29 +79,37 @@ lines_of(struct conf_load *l, struct log_shared *s, struct str path)
 
 struct log_options {
     uint64_t size, flush_ms;
-    bool buffered;
+    uint32_t gzip;
 };
+
+static bool
+option_gzip(struct conf_load *l, const struct conf_node *n, int arg, struct str level,
+            struct log_options *o)
+{
+    o->gzip = GZIP_LEVEL_DEFAULT;
+    if (level.ptr != NULL && (!num_parse_u32(level, &o->gzip) || o->gzip < 1 || o->gzip > 9))
+        return conf_fail(l, n, arg, "invalid compression level \"%.*s\"", STR(level));
+    if (o->size == 0)
+        o->size = GZIP_BUFFER_DEFAULT;
+    return true;
+}
 
 static bool
 log_option(struct conf_load *l, const struct conf_node *n, int arg, struct log_target *target,
            struct log_options *o)
 {
-    struct str text = n->args[arg], value;
+    struct str text = n->args[arg], value = STR_NONE;
 
-    if (conf_param(text, "buffer", &value)) {
-        o->buffered = true;
+    if (conf_param(text, "buffer", &value))
         return (num_parse_size(value, &o->size) && o->size > 0) ||
                conf_fail(l, n, arg, "invalid buffer size \"%.*s\"", STR(value));
-    }
-    if (conf_param(text, "flush", &value)) {
-        o->buffered = true;
+    if (conf_param(text, "flush", &value))
         return (num_parse_duration(value, &o->flush_ms) && o->flush_ms > 0) ||
                conf_fail(l, n, arg, "invalid flush time \"%.*s\"", STR(value));
-    }
     if (conf_param(text, "if", &value))
         return template_compile(l, n, arg, value, &target->condition);
     if (str_eq(text, S("gzip")) || conf_param(text, "gzip", &value))
-        return conf_fail(l, n, arg, "compressed access logs are not supported");
+        return option_gzip(l, n, arg, value, o);
     return conf_fail(l, n, arg, "invalid parameter \"%.*s\"", STR(text));
 }
 
@@ -383,31 +118,50 @@ static bool
 lines_agree(struct conf_load *l, const struct conf_node *n, struct log_lines *lines,
             const struct log_options *o)
 {
-    if (!o->buffered)
+    if (o->size == 0)
         return true;
-    if (lines->size > 0 && (lines->size != o->size || lines->flush_ms != o->flush_ms))
+    if (lines->size > 0 &&
+        (lines->size != o->size || lines->flush_ms != o->flush_ms || lines->gzip != (int)o->gzip))
         return conf_fail(l, n, 1, "access_log \"%.*s\" already defined with conflicting parameters",
                          STR(lines->file->path));
     lines->size = o->size;
     lines->flush_ms = o->flush_ms;
+    lines->gzip = (int)o->gzip;
     return true;
 }
 
+/* Where the lines go, now that the options are known. */
 static bool
-path_is_supported(struct conf_load *l, const struct conf_node *n)
+set_destination(struct conf_load *l, const struct conf_node *n, struct access_log_conf *c,
+                struct log_target *target, const struct log_options *o)
 {
-    if (str_starts(n->args[1], S("syslog:")))
-        return conf_fail(l, n, 1, "access logs to syslog are not supported");
-    if (str_find(n->args[1], '$') < n->args[1].len)
-        return conf_fail(l, n, 1, "variables in the path of an access log are not supported");
-    return true;
+    struct str path = n->args[1];
+    struct error err;
+
+    if (o->flush_ms > 0 && o->size == 0)
+        return conf_fail(l, n, 1, "no buffer is defined for access_log \"%.*s\"", STR(path));
+    if (str_starts(path, S("syslog:"))) {
+        if (o->size > 0)
+            return conf_fail(l, n, 1, "logs to syslog cannot be buffered");
+        target->syslog = syslog_open(conf_arena(l), str_from(path, strlen("syslog:")), &err);
+        return target->syslog != NULL || conf_fail(l, n, 1, "%s", err.text);
+    }
+    if (str_find(path, '$') < path.len) {
+        if (o->size > 0)
+            return conf_fail(l, n, 1, "buffered logs cannot have variables in name");
+        return template_compile(l, n, 1, path, &target->path);
+    }
+    target->lines = lines_of(l, c->shared, path);
+    if (target->lines == NULL)
+        return conf_fail(l, n, 1, "out of memory");
+    return lines_agree(l, n, target->lines, o);
 }
 
 static bool
 access_log_set(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
 {
     struct access_log_conf *c = conf;
-    struct log_options options = { .size = BUFFER_DEFAULT };
+    struct log_options options = { .size = 0 };
     struct log_target *target;
 
     (void)d;
@@ -415,8 +169,6 @@ access_log_set(struct conf_load *l, const struct directive *d, struct conf_node 
         c->list.off = true;
         return n->n == 2 || conf_fail(l, n, 2, "invalid parameter \"%.*s\"", STR(n->args[2]));
     }
-    if (!path_is_supported(l, n))
-        return false;
     if (c->list.targets.size == 0)
         vec_init(&c->list.targets, conf_arena(l), sizeof(struct log_target));
     target = VEC_PUSH(&c->list.targets, struct log_target);
@@ -428,39 +180,87 @@ access_log_set(struct conf_load *l, const struct directive *d, struct conf_node 
         if (!log_option(l, n, (int)i, target, &options))
             return false;
     }
-    target->lines = lines_of(l, c->shared, n->args[1]);
-    if (target->lines == NULL)
-        return conf_fail(l, n, 1, "out of memory");
-    return lines_agree(l, n, target->lines, &options);
+    return set_destination(l, n, c, target, &options);
 }
+
+static bool
+log_format_set(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+{
+    struct access_log_conf *c = conf;
+
+    (void)d;
+    return log_format_define(l, &c->shared->formats, n);
+}
+
+/* ---- open_log_file_cache ---- */
+
+static bool
+cache_option(struct conf_load *l, const struct conf_node *n, int arg, struct log_cache *cache)
+{
+    struct str text = n->args[arg], value;
+    bool good = false;
+
+    if (conf_param(text, "max", &value))
+        good = num_parse_u32(value, &cache->max);
+    else if (conf_param(text, "inactive", &value))
+        good = num_parse_duration(value, &cache->inactive_ms);
+    else if (conf_param(text, "min_uses", &value))
+        good = num_parse_u32(value, &cache->min_uses) && cache->min_uses > 0;
+    else if (conf_param(text, "valid", &value))
+        good = num_parse_duration(value, &cache->valid_ms);
+    return good ||
+           conf_fail(l, n, arg, "invalid \"open_log_file_cache\" parameter \"%.*s\"", STR(text));
+}
+
+static bool
+cache_set(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+{
+    struct access_log_conf *c = conf;
+    struct log_cache **slot, *cache = ARENA_NEW(conf_arena(l), struct log_cache);
+    bool off = false;
+
+    (void)d;
+    if (cache == NULL)
+        return conf_fail(l, n, 0, "out of memory");
+    *cache = (struct log_cache){ .min_uses = 1, .inactive_ms = 10000, .valid_ms = 60000 };
+    for (uint32_t i = 1; i < n->n; i++) {
+        if (str_eq(n->args[i], S("off")))
+            off = true;
+        else if (!cache_option(l, n, (int)i, cache))
+            return false;
+    }
+    c->cache = NULL;
+    if (off)
+        return true;
+    if (cache->max == 0)
+        return conf_fail(l, n, 0, "\"open_log_file_cache\" must have \"max\" parameter");
+    slot = VEC_PUSH(&c->shared->caches, struct log_cache *);
+    if (slot == NULL)
+        return conf_fail(l, n, 0, "out of memory");
+    *slot = c->cache = cache;
+    return true;
+}
+
+/* ---- loading ---- */
 
 static bool
 access_log_init(struct conf_load *l, struct scope *s, void *conf)
 {
     struct access_log_conf *c = conf;
     struct log_shared *all = ARENA_NEW(conf_arena(l), struct log_shared);
-    struct log_format *combined;
     struct log_target *target;
 
     (void)s;
-    if (all == NULL)
+    if (all == NULL || !log_formats_init(l, &all->formats))
         return false;
     c->shared = all;
-    vec_init(&all->formats, conf_arena(l), sizeof(struct log_format *));
     vec_init(&all->lines, conf_arena(l), sizeof(struct log_lines *));
-    combined = format_new(l, all, S("combined"));
-    if (combined == NULL ||
-        !format_compile(l, NULL, 0,
-                        S("$remote_addr - $remote_user [$time_local] \"$request\" $status "
-                          "$body_bytes_sent \"$http_referer\" \"$http_user_agent\""),
-                        ESCAPE_DEFAULT, combined))
-        return false;
+    vec_init(&all->caches, conf_arena(l), sizeof(struct log_cache *));
     vec_init(&c->list.targets, conf_arena(l), sizeof(struct log_target));
     target = VEC_PUSH(&c->list.targets, struct log_target);
     if (target == NULL)
         return false;
-    target->format_name = combined->name;
-    target->format = combined; /* its file: only when somebody logs there */
+    target->format_name = S("combined"); /* its file: only when somebody logs there */
     return true;
 }
 
@@ -476,7 +276,7 @@ access_log_finish(struct conf_load *l, struct scope *s, void *conf)
     VEC_FOREACH (target, struct log_target, &c->list.targets) {
         if (target->format != NULL)
             continue;
-        target->format = format_find(c->shared, target->format_name);
+        target->format = log_format_find(l, &c->shared->formats, target->format_name);
         if (target->format == NULL)
             return conf_fail_at(l, target->pos, "unknown log format \"%.*s\"",
                                 STR(target->format_name));
@@ -516,78 +316,14 @@ access_log_loaded(struct conf_load *l)
             continue;
         c = scope_conf(s, &access_log_module);
         VEC_FOREACH (target, struct log_target, &c->list.targets) {
-            if (target->lines == NULL)
-                target->lines = lines_of(l, c->shared, default_path());
+            if (target->lines != NULL || target->syslog != NULL || target->path.set)
+                continue;
+            target->lines = lines_of(l, c->shared, default_path());
             if (target->lines == NULL)
                 return conf_fail_at(l, s->pos, "out of memory");
         }
     }
     return true;
-}
-
-/* ---- writing ---- */
-
-static void
-complain(struct log_lines *lines, int error, size_t lost)
-{
-    if (lines->complained_ms != 0 && clock_ms - lines->complained_ms < COMPLAINT_MS)
-        return;
-    lines->complained_ms = clock_ms;
-    log_alert(error, "write() to \"%.*s\" failed, %zu bytes of log lines are lost",
-              STR(lines->file->path), lost);
-}
-
-static void
-lines_write(struct log_lines *lines)
-{
-    const char *at = lines->text.ptr;
-    size_t left = lines->text.len;
-
-    while (left > 0) {
-        ssize_t n = write(lines->file->fd, at, left);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            complain(lines, n < 0 ? errno : EIO, left);
-            break;
-        }
-        at += n;
-        left -= (size_t)n;
-    }
-    lines->text.len = 0;
-    list_del(&lines->dirty);
-    timer_stop(&lines->timer);
-}
-
-static void
-lines_on_time(struct timer *t)
-{
-    lines_write(CONTAINER_OF(t, struct log_lines, timer));
-}
-
-/* A line was appended: now, at the end of the turn, or later. */
-static void
-lines_added(struct log_lines *lines)
-{
-    if (lines->size > 0) {
-        if (lines->text.len >= lines->size)
-            lines_write(lines);
-        else if (lines->flush_ms > 0 && lines->timer.deadline_ms == 0)
-            timer_set(&lines->timer, lines->flush_ms);
-    } else if (lines->text.len >= TURN_BYTES_MAX) {
-        lines_write(lines);
-    } else if (!list_linked(&lines->dirty)) {
-        list_add_tail(&dirty, &lines->dirty);
-    }
-}
-
-static void
-write_turn(struct task *t)
-{
-    (void)t;
-    LIST_FOREACH (it, &dirty)
-        lines_write(LIST_ENTRY(it, struct log_lines, dirty));
 }
 
 /* ---- the log phase ---- */
@@ -603,23 +339,81 @@ is_wanted(struct exchange *x, const struct log_target *target)
     return value.len > 0 && !str_eq(value, S("0"));
 }
 
-static void
-log_line(struct exchange *x, const struct log_target *target)
+/* Whether a name that a client had a hand in leads where the configuration says. */
+static bool
+path_is_safe(struct str path)
 {
-    struct log_lines *lines = target->lines;
-    struct text *t = &lines->text;
-    size_t before = t->len;
+    struct str rest = path, name;
 
-    VEC_FOREACH (op, struct log_op, &target->format->ops)
-        op->add(x, op, t);
-    text_char(t, '\n');
-    if (t->failed) { /* memory: this line is lost, not those before */
-        t->len = before;
-        t->failed = false;
-        complain(lines, ENOMEM, 1);
+    while (rest.ptr != NULL && str_split(&rest, '/', &name)) {
+        if (str_eq(name, S("..")))
+            return false;
+    }
+    return str_find(path, '\0') == path.len && path.len > 0 && path.ptr[path.len - 1] != '/';
+}
+
+/* Names of hosts that nobody has set up make no files: their root is missing. */
+static bool
+root_exists(struct request *r)
+{
+    struct str root = http_document_root(r);
+    struct open_file *f = root.ptr != NULL ? http_open_file(r, root, true) : NULL;
+    int error = f != NULL ? f->error : ENOMEM;
+    bool is_dir = f != NULL && error == 0 && f->is_dir;
+
+    open_file_put(f);
+    if (error != 0)
+        xlog(&r->x, LOG_LEVEL_ERROR, error, "testing \"%.*s\" existence failed", STR(root));
+    else if (!is_dir)
+        xlog(&r->x, LOG_LEVEL_ERROR, ENOTDIR, "testing \"%.*s\" existence failed", STR(root));
+    return is_dir;
+}
+
+static void
+log_by_path(struct exchange *x, const struct access_log_conf *c, const struct log_target *target)
+{
+    struct str path = template_expand(x, &target->path);
+    struct text line;
+
+    if (path.len > 0 && path.ptr[0] != '/')
+        path = arena_fmt(&x->mem->arena, "%.*s%.*s", STR(worker_config->prefix), STR(path));
+    if (path.ptr == NULL)
+        return;
+    if (!path_is_safe(path)) {
+        xlog(x, LOG_LEVEL_ERROR, 0, "unsafe name of an access log: \"%.*s\"", STR(path));
         return;
     }
-    lines_added(lines);
+    if (!root_exists(request_of(x)))
+        return;
+    text_init(&line, NULL);
+    log_format_line(x, target->format, &line);
+    text_char(&line, '\n');
+    if (!line.failed)
+        log_path_write(c->cache, path, text_str(&line));
+    text_free(&line);
+}
+
+static void
+log_to_syslog(struct exchange *x, const struct log_target *target)
+{
+    struct text line;
+
+    text_init(&line, NULL);
+    log_format_line(x, target->format, &line);
+    if (!line.failed)
+        syslog_send(target->syslog, syslog_severity(target->syslog), text_str(&line));
+    text_free(&line);
+}
+
+static void
+log_to_file(struct exchange *x, const struct log_target *target)
+{
+    struct text *t = &target->lines->text;
+    size_t before = t->len;
+
+    log_format_line(x, target->format, t);
+    text_char(t, '\n');
+    log_lines_added(target->lines, before);
 }
 
 static enum phase_result
@@ -629,8 +423,14 @@ access_log_write(struct exchange *x)
 
     var_new_round(x);
     VEC_FOREACH (target, struct log_target, &c->list.targets) {
-        if (is_wanted(x, target))
-            log_line(x, target);
+        if (!is_wanted(x, target))
+            continue;
+        if (target->lines != NULL)
+            log_to_file(x, target);
+        else if (target->syslog != NULL)
+            log_to_syslog(x, target);
+        else
+            log_by_path(x, c, target);
     }
     return PHASE_NEXT;
 }
@@ -645,10 +445,29 @@ access_log_wanted(const struct scope *s)
 
 /* ---- the worker's life ---- */
 
+static void
+end_turn(struct task *t)
+{
+    (void)t;
+    log_lines_end_turn();
+}
+
+/* A new file takes the place of the old one: what waits belongs to the old one. */
+static void
+before_replace(struct log_file *f)
+{
+    VEC_FOREACH (it, struct log_lines *, &shared->lines) {
+        if ((*it)->file == f)
+            log_lines_write(*it);
+    }
+    VEC_FOREACH (it, struct log_cache *, &shared->caches)
+        log_cache_clear(*it);
+}
+
 static bool
 access_log_worker_init(struct config *config)
 {
-    static struct task turn = { .run = write_turn };
+    static struct task turn = { .run = end_turn };
     struct access_log_conf *c = scope_conf(config->root, &access_log_module);
 
     for (struct scope *s = config->root->children; s != NULL; s = s->next) {
@@ -658,10 +477,11 @@ access_log_worker_init(struct config *config)
     shared = c != NULL ? c->shared : NULL;
     if (shared == NULL)
         return true;
-    VEC_FOREACH (it, struct log_lines *, &shared->lines) {
-        text_init(&(*it)->text, NULL);
-        (*it)->timer.on_time = lines_on_time;
-    }
+    VEC_FOREACH (it, struct log_lines *, &shared->lines)
+        log_lines_open(*it);
+    VEC_FOREACH (it, struct log_cache *, &shared->caches)
+        log_cache_open(*it);
+    log_before_replace = before_replace;
     loop_hook(&turn);
     return true;
 }
@@ -672,10 +492,11 @@ access_log_worker_exit(struct config *config)
     (void)config;
     if (shared == NULL)
         return;
-    VEC_FOREACH (it, struct log_lines *, &shared->lines) {
-        lines_write(*it);
-        text_free(&(*it)->text);
-    }
+    log_before_replace = NULL;
+    VEC_FOREACH (it, struct log_lines *, &shared->lines)
+        log_lines_close(*it);
+    VEC_FOREACH (it, struct log_cache *, &shared->caches)
+        log_cache_close(*it);
 }
 
 /* ---- tables ---- */
@@ -684,7 +505,8 @@ static const struct directive access_log_directives[] = {
     D_CALL("log_format", CTX_HTTP, ARGS(2, ARGS_ANY), log_format_set, .repeat = true),
     D_CALL("access_log", CTX_HTTP | CTX_SRV | CTX_LOC | CTX_LIF | CTX_LMT, ARGS(1, ARGS_ANY),
            access_log_set, FIELD(struct access_log_conf, list), .inherit = I_LIST),
-    D_NO_OP("open_log_file_cache", CTX_HTTP | CTX_SRV | CTX_LOC, ARGS(1, 4), "log files stay open"),
+    D_CALL("open_log_file_cache", CTX_HTTP | CTX_SRV | CTX_LOC, ARGS(1, 4), cache_set,
+           FIELD(struct access_log_conf, cache)),
     D_END
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * origin.h - one exchange with an origin: the attempt and its two halves. REQUEST_PATH.md 7.
+ * origin.h - one exchange with an origin: the attempt and its two halves. ARCHITECTURE.md 10.
  *
  * Protocol-neutral: a driver (proxy.c, later fastcgi.c, grpc.c ...) brings origin_stream_ops and its request head. The
  * driver's content handler calls origin_begin once and then returns origin_answer(o) each time the phase engine

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * origin_stream.h - one request's place on a connection to an origin: what each protocol implements. REQUEST_PATH.md 7.
+ * origin_stream.h - one request's place on a connection to an origin: what each protocol implements. ARCHITECTURE.md 10.
  *
  * The h1 client's stream is the connection, the h2 client's a stream of it, FastCGI's a record stream.
  */

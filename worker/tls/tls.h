@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tls.h - TLS as a kind of connection: handshakes of both sides, and what is known of them. REQUEST_PATH.md 8.
+ * tls.h - TLS as a kind of connection: handshakes of both sides, and what is known of them. ARCHITECTURE.md 10.
  *
  * The room knows neither http nor l4: who owns a listener says which context serves a name, and who owns a scope hangs
  * the settings of module `ssl` on it.

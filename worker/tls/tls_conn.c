@@ -3,7 +3,7 @@
  * tls_conn.c - bytes through TLS: the ops of a connection, over a BIO of our own.
  *
  * The library reads from the socket straight into its own buffer, a record or more with one call, and writes into `out`:
- * 16 kB at first, up to 256 kB while the socket drains it in one go, and small again when it blocks, so that bulk data
+ * 16 kB at first, up to 128 kB while the socket drains it in one go, and small again when it blocks, so that bulk data
  * leaves with many records in a send and a slow client stays cheap. Bytes are taken only when a whole record fits, so a
  * write never stops midway. `out` leaves on flush, when it is full, or before the loop waits.
  *
@@ -12,9 +12,11 @@
  */
 #include "worker/tls/tls_conn.h"
 
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/base/num.h"
 #include "common/sys/clock.h"
@@ -23,15 +25,17 @@
 
 enum {
     OUT_FIRST = 16 * 1024,
-    OUT_MAX = 256 * 1024,
-    OUT_HARD_MAX = 512 * 1024, /* with what the library writes by itself (KeyUpdate) */
+    OUT_MAX = 128 * 1024,
+    OUT_HARD_MAX = 256 * 1024, /* with what the library writes by itself (KeyUpdate) */
     RECORD_MAX = 16384,        /* bytes of plain text in a record */
     RECORD_EXTRA = 512,        /* head, nonce, tag, padding: more than any cipher adds */
     RECORD_MIN = 1024,         /* less room than for this much: `out` is sent first */
     RECORD_SMALL = 4096, /* a client can use the first record when it has these many bytes ... */
     SMALL_TOTAL = 16384, /* ... at the beginning and after a pause */
     SMALL_AGAIN_MS = 1000,
-    FREE_MAX = 1024, /* structs kept for reuse */
+    FREE_MAX = 1024,          /* structs kept for reuse */
+    FAREWELL_MAX = 32 * 1024, /* bytes that outlive the connection, */
+    FAREWELL_MS = 30000,      /* for so long */
 };
 
 static BIO_METHOD *bio_method;
@@ -75,7 +79,7 @@ out_shrink(struct tls *t)
     struct buf *small;
 
     t->out_size = OUT_FIRST;
-    if (t->out->cap <= OUT_FIRST || buf_len(t->out) > t->out->cap / 4)
+    if (t->out->cap <= OUT_FIRST || buf_len(t->out) > t->out->cap / 2)
         return;
     small = buf_get(num_max(buf_len(t->out), OUT_FIRST));
     if (small == NULL)
@@ -453,6 +457,7 @@ tls_broke(struct tls *t, const char *call)
 
     tls_log(t, LOG_LEVEL_INFO, c->error, t->client ? "talking to upstream" : "talking to client",
             call);
+    (void)send_if_writable(t); /* the alert */
     if (c->error == 0)
         c->error = EPROTO;
     t->state = TLS_FAILED;
@@ -726,6 +731,69 @@ tls_shutdown(struct conn *c)
         (void)shutdown(c->watch.fd, SHUT_WR);
 }
 
+/* The last words to a client whose socket is full. They outlive the connection, as bytes do that the kernel has: an end
+ * without close_notify looks like one that somebody forged. */
+struct farewell {
+    struct watch watch; /* of a descriptor of its own */
+    struct timer timer;
+    struct buf *out;
+};
+
+static void
+farewell_end(struct farewell *f)
+{
+    timer_forget(&f->timer);
+    loop_del(&f->watch);
+    close(f->watch.fd);
+    buf_put(f->out);
+    loop_defer_free(free, f);
+}
+
+static void
+farewell_on_time(struct timer *timer)
+{
+    farewell_end(CONTAINER_OF(timer, struct farewell, timer));
+}
+
+static void
+farewell_on_event(struct watch *w, unsigned bits)
+{
+    struct farewell *f = CONTAINER_OF(w, struct farewell, watch);
+    ssize_t r = -1;
+
+    errno = 0;
+    if (!(bits & LOOP_ERROR))
+        r = send(w->fd, f->out->mem + f->out->start, buf_len(f->out), MSG_NOSIGNAL);
+    if (r >= 0)
+        f->out->start += (uint32_t)r;
+    if (buf_len(f->out) > 0 && (r >= 0 || errno == EAGAIN || errno == EINTR))
+        return;
+    farewell_end(f);
+}
+
+/* Takes `out` over. Without memory or descriptors the words are lost. */
+static void
+farewell(struct tls *t)
+{
+    struct farewell *f = calloc(1, sizeof(*f));
+    int fd = f != NULL ? fcntl(t->c->watch.fd, F_DUPFD_CLOEXEC, 0) : -1;
+
+    if (fd == -1) {
+        free(f);
+        return;
+    }
+    f->watch.on_event = farewell_on_event;
+    if (!loop_add(&f->watch, fd)) {
+        close(fd);
+        free(f);
+        return;
+    }
+    f->out = t->out;
+    t->out = NULL;
+    f->timer.on_time = farewell_on_time;
+    timer_set(&f->timer, FAREWELL_MS);
+}
+
 static void
 tls_close(struct conn *c)
 {
@@ -733,7 +801,8 @@ tls_close(struct conn *c)
 
     if (!(c->bits & CONN_ERROR)) {
         say_close(t);
-        (void)send_if_writable(t);
+        if (send_if_writable(t) == IO_AGAIN && buf_len(t->out) <= FAREWELL_MAX)
+            farewell(t);
     }
     /* Without the mark the library would take the session for one that was cut, and forget it. */
     if (t->ssl != NULL && t->state == TLS_OPEN)

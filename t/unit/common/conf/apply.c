@@ -240,7 +240,7 @@ TEST(tables_are_dumped)
     arena_free(&a);
 }
 
-/* 10,000 server blocks: the promise of PERFORMANCE is 0.2 s and 20 MB. */
+/* 10,000 server blocks: they are to take no more than 0.2 s and 20 MB. */
 TEST(many_servers)
 {
     struct fake_load f;
