@@ -68,6 +68,7 @@ drain_child(struct master *m, struct child *c)
 
     if (c->state == CHILD_DRAINING || c->state == CHILD_ENDING)
         return;
+    slots_set(m->slots, c->slot, SLOT_DRAINING); /* first: should we die now, nobody waits for it */
     if (c->orphan) /* for an orphan SIGQUIT means: a successor serves */
         sent = false;
     else if (c->kind == 0)
@@ -78,7 +79,6 @@ drain_child(struct master *m, struct child *c)
         supervise_kill(c, SIGQUIT);
     timer_stop(&c->last_resort);
     c->state = CHILD_DRAINING;
-    slots_set(m->slots, c->slot, SLOT_DRAINING);
     if (message.deadline_ms > 0 || c->kind != 0)
         last_resort(c, message.deadline_ms + HANG_MS);
 }
