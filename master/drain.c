@@ -94,6 +94,19 @@ drain_old(struct master *m)
     }
 }
 
+bool
+drain_all_left(const struct master *m)
+{
+    for (const struct list *at = m->children.next; at != &m->children; at = at->next) {
+        const struct child *c = CONTAINER_OF(at, const struct child, node);
+
+        if (c->generation < m->serving && c->kind == 0 && !c->orphan && !c->left &&
+            c->state == CHILD_DRAINING)
+            return false;
+    }
+    return true;
+}
+
 void
 drain_stop_child(struct child *c, bool graceful)
 {
