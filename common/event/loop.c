@@ -20,8 +20,6 @@ enum {
     READY_PER_TURN =
         4096, /* ready tasks run before the loop looks at descriptors and timers again */
     FLUSH_PER_TURN = 4096,
-    BEGIN_PER_TURN = 64, /* held events delivered before the loop looks whether others go on */
-    PREFETCH = 4,        /* events ahead */
 };
 
 /* An event's data: the watch, and its stamp in the upper 16 bits, which no user address needs. */
@@ -42,7 +40,6 @@ static struct {
     struct list ready;   /* of struct task */
     struct list flush;   /* of struct task */
     struct list hooks;   /* of struct task */
-    struct list held;    /* of struct watch */
     struct deferred *free_list;
     size_t free_n, free_cap;
 } loop = {
@@ -50,7 +47,6 @@ static struct {
     .ready = LIST_INIT(loop.ready),
     .flush = LIST_INIT(loop.flush),
     .hooks = LIST_INIT(loop.hooks),
-    .held = LIST_INIT(loop.held),
 };
 
 bool
@@ -73,7 +69,6 @@ loop_reset_after_fork(struct error *err)
     list_init(&loop.ready);
     list_init(&loop.flush);
     list_init(&loop.hooks);
-    list_init(&loop.held);
     loop.free_n = 0;
     loop.running = loop.in_turn = false;
     timer_reset_after_fork();
@@ -135,8 +130,6 @@ loop_del(struct watch *w)
     if (!w->added)
         return;
     w->added = false;
-    list_del(&w->held);
-    w->held_bits = 0;
     epoll_ctl(loop.epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
 }
 
@@ -220,48 +213,16 @@ bits_of(uint32_t events)
     return bits;
 }
 
-static inline struct watch *
-watch_of(const struct epoll_event *e)
-{
-    return (struct watch *)(uintptr_t)(e->data.u64 & WATCH_MASK);
-}
-
-static void
-deliver(struct watch *w, unsigned bits)
-{
-    bits |= w->held_bits;
-    w->held_bits = 0;
-    list_del(&w->held);
-    w->on_event(w, bits);
-    task_run_ready();
-}
-
 static inline void
-take_event(const struct epoll_event *e)
+deliver(const struct epoll_event *e)
 {
-    struct watch *w = watch_of(e);
+    struct watch *w = (struct watch *)(uintptr_t)(e->data.u64 & WATCH_MASK);
 
     /* Deleted by an earlier callback of this batch, and maybe added again for another descriptor. */
     if (!w->added || w->stamp != e->data.u64 >> WATCH_BITS)
         return;
-    if (!w->begins) {
-        deliver(w, bits_of(e->events));
-        return;
-    }
-    w->held_bits |= (uint8_t)bits_of(e->events);
-    if (!list_linked(&w->held))
-        list_add_tail(&loop.held, &w->held);
-}
-
-static void
-begin_held(void)
-{
-    for (unsigned left = BEGIN_PER_TURN; left > 0 && !list_empty(&loop.held); left--) {
-        struct watch *w = LIST_ENTRY(loop.held.next, struct watch, held);
-
-        __builtin_prefetch(w->held.next);
-        deliver(w, 0);
-    }
+    w->on_event(w, bits_of(e->events));
+    task_run_ready();
 }
 
 /* How long the wait may be: `max` and the result -1 for ever. */
@@ -270,7 +231,7 @@ wait_ms(int max)
 {
     int timer;
 
-    if (!list_empty(&loop.ready) || !list_empty(&loop.flush) || !list_empty(&loop.held))
+    if (!list_empty(&loop.ready) || !list_empty(&loop.flush))
         return 0;
     timer = timer_next_ms();
     if (timer == -1)
@@ -292,12 +253,8 @@ loop_turn(int max_wait_ms)
     clock_update();
 
     loop.ready_left = READY_PER_TURN;
-    for (int i = 0; i < n; i++) {
-        if (i + PREFETCH < n)
-            __builtin_prefetch(watch_of(&batch[i + PREFETCH]));
-        take_event(&batch[i]);
-    }
-    begin_held();
+    for (int i = 0; i < n; i++)
+        deliver(&batch[i]);
     task_run_ready();
     timer_run();
     run_tasks(&loop.flush, FLUSH_PER_TURN);

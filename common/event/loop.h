@@ -2,8 +2,7 @@
 /*
  * loop.h - one event loop per process.
  *
- * A turn: (1) each event's callback, after it the ready list until empty (bounded per turn, round robin); what goes on
- * comes first, and only so much is begun per turn (struct watch.begins), so that work under way stays in the caches;
+ * A turn: (1) each event's callback, after it the ready list until empty (bounded per turn, round robin);
  * (2) timers; (3) the flush list; (4) end-of-turn hooks; (5) the wait, with timeout 0 while the ready list has
  * entries. The loop knows neither exchange nor connection: all of these are callbacks.
  */
@@ -23,11 +22,7 @@ struct watch {
     void (*on_event)(struct watch *w, unsigned bits); /* bits of enum loop_bits that are new */
     int fd;
     bool added;
-    bool
-        begins; /* set by the owner: its events begin something new, and wait until others' had their turn */
-    uint8_t held_bits; /* the loop's: of events that wait */
     uint16_t stamp; /* the loop's: tells events of this registration from those of an earlier one */
-    struct list held; /* the loop's: on the list of those that wait */
 };
 
 bool loop_init(struct error *err);

@@ -201,10 +201,8 @@ conn_set_idle(struct conn *c, bool idle)
     if (c->idle == idle)
         return;
     c->idle = idle;
-    if (!c->outgoing) {
+    if (!c->outgoing)
         idle_client_count += idle ? 1 : -1U;
-        c->watch.begins = idle; /* requests that are under way come before new ones */
-    }
     if (idle)
         list_add_tail(c->outgoing ? &idle_origins : &idle_clients, &c->idle_node);
     else

@@ -57,8 +57,8 @@ struct conn {           /* the first 128 bytes are all that an idle connection t
     struct timer timer; /* deadline of what the owner waits for; on_time is the owner's */
     struct buf *in;     /* bytes read ahead, given to the next reader first; NULL when idle */
     struct list idle_node;
+    uint64_t id; /* connection number for logs */
     /* Colder. */
-    uint64_t id;                    /* connection number for logs */
     void *layer;                    /* of ops: TLS state */
     struct addr peer, local;        /* local.len 0: not asked yet (conn_local) */
     const struct listen_spec *spec; /* of the listener; NULL for outgoing ones */

@@ -110,50 +110,6 @@ TEST(events_come_once_per_edge)
     end_close(&a);
 }
 
-static unsigned
-count_told(const struct end *ends, size_t n)
-{
-    unsigned told = 0;
-
-    for (size_t i = 0; i < n; i++)
-        told += ends[i].bits != 0;
-    return told;
-}
-
-TEST(what_goes_on_comes_before_what_begins)
-{
-    static struct end many[100];
-    struct end other;
-    unsigned told;
-
-    begin();
-    for (size_t i = 0; i < ARRAY_LEN(many); i++) {
-        end_open(&many[i], 'b');
-        many[i].watch.begins = true;
-    }
-    end_open(&other, 'o');
-    loop_turn(1000);
-    CHECK_EQ(trace[0], 'o');
-    told = count_told(many, ARRAY_LEN(many));
-    CHECK(told > 0 && told < ARRAY_LEN(many), "%u", told);
-
-    trace[0] = '\0';
-    CHECK_EQ(many[99].bits, 0);
-    end_close(&many[99]); /* while its event is held */
-    CHECK_EQ(send(many[98].peer, "x", 1, 0), 1);
-    CHECK_EQ(send(other.peer, "x", 1, 0), 1);
-    loop_turn(1000);
-    CHECK_EQ(trace[0], 'o');
-    CHECK_EQ(count_told(many, ARRAY_LEN(many)), 99);
-    CHECK_EQ(many[98].bits, LOOP_READ | LOOP_WRITE, "both events at once");
-    trace[0] = '\0';
-    loop_turn(0);
-    TRACED("");
-    for (size_t i = 0; i < 99; i++)
-        end_close(&many[i]);
-    end_close(&other);
-}
-
 TEST(listeners_are_told_until_they_read)
 {
     struct end a;
