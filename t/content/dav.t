@@ -108,14 +108,15 @@ same('COPY', '/a/', $to->('/b1/', 'Depth: 1'));
 same('COPY', '/a/', $to->('/b2/', 'Depth: infinity'));
 same('COPY', '/a',  $to->('/b3'));
 same('COPY', '/al/f', $to->('/al/copied'));
-same('COPY', '/al/f', $to->('/outside'));
+same('COPY', '/w/', $to->('/y3/'));
+same('COPY', '/w/', $to->('/y/'));
+same('COPY', '/a',  $to->('/y'));
 same('MOVE', '/y', $to->('/z'));
 same('MOVE', '/y', $to->('/z'));
 same('MOVE', '/x', $to->('/z', 'Depth: 0'));
 same('MOVE', '/x', $to->('/z', 'Overwrite: F'));
 same('MOVE', '/b/', $to->('/moved/'));
 same('MOVE', '/b2/', $to->('/moved/'));
-same('MOVE', '/al/f', $to->('/outside'));
 same('MOVE', '/x', $to->('/shut'));
 same($_, '/x') for qw(PATCH OPTIONS PROPFIND);
 
@@ -149,6 +150,13 @@ is_deeply([ glob $weir->dir . '/html/shallow/*' ], [], 'takes no members along (
 is(status('COPY', '/w', $to->('https://localhost/tls')), 204, 'a client behind a proxy that speaks TLS');
 is(content('tls'), 'w', 'copied');
 is(status('COPY', '/a/', $to->('/w/')), 409, 'a collection onto a file');
+
+is(status($_, '/al/f', $to->('/outside')), 400, "$_ out of an alias") for qw(COPY MOVE);
+
+symlink 'a', $weir->dir . '/html/other-name';
+is(status('COPY', '/a/', $to->('/other-name/in/')), 403, 'into itself by another name');
+is(status('COPY', '/other-name/', $to->('/a/')), 403, 'onto itself by another name');
+unlink $weir->dir . '/html/other-name';
 
 # Links are removed and copied as links, never followed into.
 mkdir $weir->dir . '/outside';
@@ -208,7 +216,8 @@ my @clients = map { $weir->client } 1 .. 8;
 for my $round (1 .. 5) {
     $clients[$_]->send_request('PUT', '/race', body => "$_" x 100_000) for 0 .. $#clients;
     $_->answer for @clients;
-    like(content('race'), qr/\A(\d)\1{99999}\z/, 'the file is that of one client');
+    my $race = content('race');
+    ok($race eq substr($race, 0, 1) x 100_000, 'the file is that of one client');
 }
 
 # What a worker may not do.

@@ -597,17 +597,23 @@ overwrite_of(const struct request *r, bool *overwrite)
     return *overwrite || str_eq_nocase(f->value, S("F"));
 }
 
-/* Whether a path is another one or lies below it, by name or by what the file system says. */
+/* Whether a path is another one, which is there, or lies below it, over whatever links. */
 static bool
-is_within(const char *path, const char *other)
+is_within(struct request *r, const char *path, const char *other)
 {
-    size_t len = strlen(other);
+    char *part = arena_cstr(request_arena(r), str_c(path)), *slash;
     struct stat a, b;
 
-    if (strncmp(path, other, len) == 0 && (path[len] == '\0' || path[len] == '/'))
-        return true;
-    return stat(path, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev &&
-           a.st_ino == b.st_ino;
+    if (part == NULL || stat(other, &b) != 0)
+        return part == NULL;
+    for (;;) {
+        if (stat(part, &a) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+            return true;
+        slash = strrchr(part, '/');
+        if (slash == NULL || slash == part)
+            return false;
+        *slash = '\0';
+    }
 }
 
 /* What Depth and Overwrite ask for. False: they cannot. */
@@ -642,15 +648,17 @@ copy_paths(struct request *r, struct dav_job *j, struct str destination, bool ov
         return phase_respond(&r->x, status);
     if (stat(j->from, &from) != 0)
         return dav_failed(r, "COPY or MOVE of", j->from, errno);
-    if (S_ISDIR(from.st_mode) != collection)
-        return dav_failed(r, "COPY or MOVE of", j->from, collection ? ENOTDIR : EISDIR);
-    if (is_within(j->to, j->from) || is_within(j->from, j->to))
+    if (collection && !S_ISDIR(from.st_mode))
+        return dav_failed(r, "COPY or MOVE of", j->from, ENOENT);
+    if (is_within(r, j->to, j->from) || is_within(r, j->from, j->to))
         return dav_refused(r, 403, "source and destination are the same, or within one another");
     there = lstat(j->to, &to) == 0;
     if (there && !overwrite)
         return dav_refused(r, 412, "destination exists");
     if (there && S_ISDIR(to.st_mode) != collection)
         return dav_failed(r, "COPY or MOVE to", j->to, S_ISDIR(to.st_mode) ? EISDIR : ENOTDIR);
+    if (!collection && S_ISDIR(from.st_mode))
+        return dav_refused(r, 400, "the name of a collection ends with \"/\"");
     return PHASE_NEXT;
 }
 
