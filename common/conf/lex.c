@@ -5,8 +5,13 @@
  * A word ends at white space, ';' or '{'; a '{' directly behind '$' belongs to it (`${name}`), and so does every byte
  * behind a backslash. Quotes count only at the start of a word. In words and quotes alike \" \' \\ \t \r \n become
  * one byte; other backslashes stay, because they belong to regular expressions.
+ *
+ * Beyond nginx: a word that is `env(NAME)` or `env(NAME, default)` as a whole, and not quoted, is the value of that
+ * environment variable. Parts of words stay as they are: in regular expressions they may mean something else.
  */
 #include "common/conf/lex.h"
+
+#include <stdlib.h>
 
 static bool
 is_blank(char c)
@@ -169,6 +174,85 @@ read_word(struct lexer *x, struct lex_token *t)
     return finish_word(x, t, start, x->at);
 }
 
+/* ---- env(NAME, default) ---- */
+
+static bool
+is_name_char(char c, bool first)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+           (!first && c >= '0' && c <= '9');
+}
+
+static size_t
+blanks(struct str s, size_t at)
+{
+    while (at < s.len && (s.ptr[at] == ' ' || s.ptr[at] == '\t'))
+        at++;
+    return at;
+}
+
+/* The default at `at`: in quotes, or up to the bracket on the same line. Where it ends; 0: it is none. */
+static size_t
+env_default(struct str s, size_t at, struct str *value)
+{
+    size_t end;
+
+    at = blanks(s, at);
+    if (at < s.len && (s.ptr[at] == '"' || s.ptr[at] == '\'')) {
+        end = at + 1 + str_find(str_from(s, at + 1), s.ptr[at]);
+        if (end >= s.len)
+            return 0;
+        *value = str_n(s.ptr + at + 1, end - at - 1);
+        return blanks(s, end + 1);
+    }
+    for (end = at; end < s.len && s.ptr[end] != ')'; end++) {
+        if (strchr("\r\n;{}\"'(", s.ptr[end]) != NULL)
+            return 0;
+    }
+    *value = str_trim(str_n(s.ptr + at, end - at));
+    return end;
+}
+
+/* Takes the word if it has that form. False: it is a word like others. */
+static bool
+read_env(struct lexer *x, struct lex_token *t, enum lex_kind *kind)
+{
+    struct str s = str_from(x->text, x->at), name, value = STR_NONE;
+    size_t at = strlen("env("), end;
+    char *variable;
+    const char *found;
+
+    if (!str_starts(s, S("env(")))
+        return false;
+    at = end = blanks(s, at);
+    while (end < s.len && is_name_char(s.ptr[end], end == at))
+        end++;
+    name = str_n(s.ptr + at, end - at);
+    end = blanks(s, end);
+    if (end < s.len && s.ptr[end] == ',')
+        end = env_default(s, end + 1, &value);
+    if (name.len == 0 || end == 0 || end >= s.len || s.ptr[end] != ')')
+        return false;
+    end++;
+    if (end < s.len && !is_blank(s.ptr[end]) && s.ptr[end] != ';' && s.ptr[end] != '{')
+        return false;
+    x->at += end;
+    variable = arena_cstr(x->arena, name);
+    found = variable != NULL ? getenv(variable) : NULL;
+    t->text = found != NULL ? arena_str(x->arena, str_c(found)) : value;
+    *kind = LEX_WORD;
+    if (variable == NULL || (found != NULL && t->text.ptr == NULL)) {
+        *kind = LEX_NO_MEMORY;
+    } else if (t->text.ptr == NULL) {
+        *kind = LEX_NO_ENV;
+        t->text = name;
+    } else if (t->text.len > LEX_WORD_MAX) {
+        *kind = LEX_TOO_LONG;
+        t->text = str_upto(t->text, 10);
+    }
+    return true;
+}
+
 /* The whole UTF-8 sequence at `at`, so that a message shows a character. */
 static struct str
 character(const struct lexer *x)
@@ -185,6 +269,7 @@ static enum lex_kind
 read_token(struct lexer *x, struct lex_token *t)
 {
     char c = at_end(x) ? ' ' : x->text.ptr[x->at];
+    enum lex_kind kind;
 
     if (x->after_quote) {
         x->after_quote = false;
@@ -213,7 +298,7 @@ read_token(struct lexer *x, struct lex_token *t)
     case '\'':
         return read_quoted(x, t);
     default:
-        return read_word(x, t);
+        return read_env(x, t, &kind) ? kind : read_word(x, t);
     }
 }
 

@@ -19,6 +19,7 @@ enum lex_kind {
     LEX_STRAY,    /* something directly behind a closing quote; `text` is the character */
     LEX_TOO_LONG, /* `text` is the beginning, `pos` where the word starts */
     LEX_UNCLOSED, /* the text ends within quotes; `pos` is the opening quote */
+    LEX_NO_ENV, /* `env(NAME)` without such a variable and without a default; `text` is the name */
     LEX_NO_MEMORY,
 };
 

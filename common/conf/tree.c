@@ -109,6 +109,10 @@ fail_token(struct tree *t, const struct lexer *x, const struct lex_token *token,
         else
             conf_fail_at(l, token->pos, "too long parameter \"%.*s...\" started", STR(token->text));
         return false;
+    case LEX_NO_ENV:
+        conf_fail_at(l, token->pos, "no \"%.*s\" in the environment", STR(token->text));
+        conf_hint(l, "env(%.*s, default) says what holds then", STR(token->text));
+        return false;
     case LEX_UNCLOSED:
         fail_end(t, x, block, true);
         place = message_place(l, token->pos);

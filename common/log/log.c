@@ -8,12 +8,14 @@
 
 #include "common/base/escape.h"
 #include "common/base/hash.h"
+#include "common/base/json.h"
 #include "common/log/sink.h"
 #include "common/sys/clock.h"
 
 enum {
     LOG_LINE_MAX = 4096, /* with '\n'; what a pipe takes in one piece */
     MESSAGE_MAX = 2048,  /* of this the message, so that errno and context have room */
+    MEMBER_MAX = 1024,   /* of the texts in a line of JSON beside the message */
     REPEATS_PER_S = 100,
 };
 
@@ -90,9 +92,81 @@ add_head(struct text *line, enum log_level level)
     return line->len;
 }
 
+/* What a line in JSON is made of. */
+struct log_parts {
+    enum log_level level;
+    int err;
+    const struct log_context *ctx; /* NULL: none */
+    struct str message;            /* as it came, escaped by JSON alone */
+};
+
 static void
-write_out(struct log *log, enum log_level level, struct text *line, size_t message_at)
+json_context(struct json *j, const struct log_context *ctx)
 {
+    struct text t;
+
+    if (ctx->members != NULL) {
+        ctx->members(ctx, j);
+    } else if (ctx->describe != NULL) {
+        text_init(&t, NULL);
+        ctx->describe(ctx, &t);
+        json_key(j, S("context"));
+        json_str(j, str_upto(str_n(t.ptr, t.len), t.len < MEMBER_MAX ? t.len : MEMBER_MAX));
+        text_free(&t);
+    }
+}
+
+static void
+json_line(struct text *line, const struct log_parts *p)
+{
+    struct json j;
+    size_t len = p->message.len < MESSAGE_MAX ? p->message.len : MESSAGE_MAX;
+
+    json_begin(&j, line);
+    json_object(&j);
+    json_key(&j, S("time"));
+    json_str(&j, clock_iso8601());
+    json_key(&j, S("level"));
+    json_str(&j, str_c(log_level_names[p->level]));
+    json_key(&j, S("pid"));
+    json_i64(&j, getpid());
+    json_key(&j, S("tid"));
+    json_i64(&j, syscall(SYS_gettid));
+    if (p->ctx != NULL && p->ctx->id != 0) {
+        json_key(&j, S("connection"));
+        json_u64(&j, p->ctx->id);
+    }
+    json_key(&j, S("message"));
+    json_str(&j, str_upto(p->message, len));
+    if (p->err != 0) {
+        json_key(&j, S("errno"));
+        json_i64(&j, p->err);
+        json_key(&j, S("error"));
+        json_str(&j, str_c(strerror(p->err)));
+    }
+    if (p->ctx != NULL)
+        json_context(&j, p->ctx);
+    json_object_end(&j);
+    text_char(line, '\n');
+}
+
+/* Without memory for it the line is left out: half an object would be worse. */
+static void
+write_json(struct log_sink *s, const struct log_parts *p)
+{
+    struct text line;
+
+    text_init(&line, NULL);
+    json_line(&line, p);
+    if (!line.failed)
+        log_sink_write(s, p->level, text_str(&line), str_upto(text_str(&line), line.len - 1));
+    text_free(&line);
+}
+
+static void
+write_out(struct log *log, const struct log_parts *parts, struct text *line, size_t message_at)
+{
+    enum log_level level = parts->level;
     struct str message;
     bool on_stderr = false;
 
@@ -102,7 +176,10 @@ write_out(struct log *log, enum log_level level, struct text *line, size_t messa
     for (struct log_sink *s = log->sinks; s != NULL; s = s->next) {
         if (level > s->level || level == LOG_STDERR_LEVEL)
             continue;
-        log_sink_write(s, level, text_str(line), message);
+        if (s->json)
+            write_json(s, parts);
+        else
+            log_sink_write(s, level, text_str(line), message);
         on_stderr |= s->kind == SINK_STDERR || s->kind == SINK_PROGRAM;
     }
     if (!on_stderr && (level == LOG_STDERR_LEVEL || (log_echo && level <= LOG_LEVEL_WARN)))
@@ -113,6 +190,7 @@ void
 log_flush(void)
 {
     char mem[LOG_LINE_MAX];
+    struct log_parts parts;
     struct text line;
     size_t message_at;
 
@@ -122,7 +200,9 @@ log_flush(void)
     message_at = add_head(&line, repeat.level);
     text_fmt(&line, "last message repeated %u times", repeat.skipped);
     repeat.skipped = 0;
-    write_out(repeat.log, repeat.level, &line, message_at);
+    parts = (struct log_parts){ .level = repeat.level,
+                                .message = str_from(text_str(&line), message_at) };
+    write_out(repeat.log, &parts, &line, message_at);
 }
 
 /* Whether the message is one too many of its kind in this second. */
@@ -180,15 +260,18 @@ log_write(struct log *log, enum log_level level, int err, const struct log_conte
     text_vfmt(&message, fmt, args);
     va_end(args);
     add_escaped(&line, &message, MESSAGE_MAX);
-    text_free(&message);
     if (err != 0)
         text_fmt(&line, " (%d: %s)", err, strerror(err));
     if (ctx != NULL && ctx->describe != NULL)
         add_context(&line, ctx);
 
     line.failed = false; /* it is full */
-    if (!is_repetition(log, level, str_from(text_str(&line), message_at)))
-        write_out(log, level, &line, message_at);
+    if (!is_repetition(log, level, str_from(text_str(&line), message_at))) {
+        struct log_parts parts = { level, err, ctx, str_n(message.ptr, message.len) };
+
+        write_out(log, &parts, &line, message_at);
+    }
+    text_free(&message);
     errno = saved;
 }
 

@@ -30,6 +30,7 @@ enum log_level {
     LOG_LEVEL_DEBUG,
 };
 
+struct json;     /* common/base/json.h */
 struct log_sink; /* a file, stderr, syslog, with its level: sink.c */
 
 /* A list of sinks: what `error_log` lines of one scope say. The process has a main one. */
@@ -43,6 +44,8 @@ extern struct log *log_main; /* never NULL: standard error at first */
 struct log_context {
     uint64_t id; /* connection number; 0: none */
     void (*describe)(const struct log_context *ctx, struct text *t);
+    /* The same for logs in JSON, as members of the line's object; NULL: what describe says is one text. */
+    void (*members)(const struct log_context *ctx, struct json *j);
 };
 
 #define LOG_ON(log, lvl) ((lvl) <= (log)->level)
@@ -95,6 +98,9 @@ struct log_sink *log_sink_stderr(struct arena *a, enum log_level level);
 struct error;
 struct log_sink *log_sink_syslog(struct arena *a, struct str args, enum log_level level,
                                  struct error *err);
+/* Its lines are objects in JSON (RFC 8259): time, level, pid, tid, connection, message, errno, error, and whom they are
+ * about. */
+void log_sink_in_json(struct log_sink *sink);
 void log_add_sink(struct log *log, struct log_sink *sink);
 bool log_level_parse(struct str name, enum log_level *level);
 /* Where the log goes first: its first file's descriptor, STDERR_FILENO for standard error; -1: elsewhere. */

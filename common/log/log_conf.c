@@ -45,6 +45,12 @@ sink_of_path(struct conf_load *l, struct str path, enum log_level level)
 }
 
 static bool
+is_json(struct str word)
+{
+    return str_eq(word, S("json")) || str_eq(word, S("format=json"));
+}
+
+static bool
 log_set(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
 {
     struct log_conf *c = conf;
@@ -52,9 +58,13 @@ log_set(struct conf_load *l, const struct directive *d, struct conf_node *n, voi
     struct str path = n->args[1];
     struct log_sink *sink;
     struct error err;
+    bool json;
 
     (void)d;
-    if (n->n > 2 && !log_level_parse(n->args[2], &level)) {
+    json = n->n > 2 && is_json(n->args[n->n - 1]);
+    if (n->n - json > 3)
+        return conf_fail(l, n, 3, "invalid parameter \"%.*s\"", STR(n->args[3]));
+    if (n->n - json == 3 && !log_level_parse(n->args[2], &level)) {
         conf_fail(l, n, 2, "invalid log level \"%.*s\"", STR(n->args[2]));
         conf_hint(l, "levels are debug, info, notice, warn, error, crit, alert, emerg");
         return false;
@@ -79,6 +89,8 @@ log_set(struct conf_load *l, const struct directive *d, struct conf_node *n, voi
         c->log = ARENA_NEW(conf_arena(l), struct log);
     if (c->log == NULL || sink == NULL)
         return false;
+    if (json)
+        log_sink_in_json(sink);
     log_add_sink(c->log, sink);
     return true;
 }
@@ -117,9 +129,10 @@ log_finish(struct conf_load *l, struct scope *s, void *conf)
 }
 
 static const struct directive log_directives[] = {
-    D_CALL("error_log", CTX_MAIN | CTX_HTTP | CTX_SRV | CTX_LOC | CTX_STREAM | CTX_SSRV, ARGS(1, 2),
+    D_CALL("error_log", CTX_MAIN | CTX_HTTP | CTX_SRV | CTX_LOC | CTX_STREAM | CTX_SSRV, ARGS(1, 3),
            log_set, .inherit = I_LIST, FIELD(struct log_conf, log),
-           .help = "file | stderr | syslog:server=address[,parameter=value], and the least level"),
+           .help =
+               "file | stderr | syslog:server=address[,parameter=value], the least level, json"),
     D_END
 };
 

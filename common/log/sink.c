@@ -73,6 +73,12 @@ log_sink_syslog(struct arena *a, struct str args, enum log_level level, struct e
     return s->syslog != NULL ? s : NULL;
 }
 
+void
+log_sink_in_json(struct log_sink *sink)
+{
+    sink->json = true;
+}
+
 int
 log_fd(const struct log *log)
 {

@@ -17,6 +17,7 @@ struct log_sink {
     struct log_sink *next; /* in struct log */
     enum log_sink_kind kind;
     enum log_level level; /* the most talkative that it takes */
+    bool json;
     struct log_file *file;
     struct syslog_target *syslog;
 };

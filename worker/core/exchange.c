@@ -101,6 +101,7 @@ exchange_init(struct exchange *x, const struct exchange_kind *kind, struct excha
     x->mem = mem;
     x->task.run = exchange_run;
     x->log_ctx.describe = kind->describe;
+    x->log_ctx.members = kind->members;
     x->phase = (struct phase_pos){ .phase = HTTP_POST_READ };
     x->generation = ++last_generation;
     if (parent != NULL) {

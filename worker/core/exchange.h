@@ -57,6 +57,7 @@ struct exchange_kind {
     void (*log)(struct exchange *x); /* the log phase, once, when the exchange is over */
     void (*describe)(const struct log_context *ctx,
                      struct text *t); /* CONTAINER_OF(ctx, struct exchange, log_ctx) */
+    void (*members)(const struct log_context *ctx, struct json *j); /* the same in JSON */
 };
 
 /* Memory of an exchange and its attached children: arena, head buffer, variable cache. Counted. */

@@ -5,6 +5,8 @@
  */
 #include "worker/http/request.h"
 
+#include "common/base/json.h"
+#include "common/base/num.h"
 #include "common/sys/clock.h"
 #include "worker/core/template.h"
 #include "worker/http/error_page.h"
@@ -15,6 +17,8 @@
 #include "worker/tls/tls.h"
 
 enum { REQUEST_FIELDS = 16 }; /* what a browser sends */
+
+enum { MEMBER_MAX = 1024 }; /* bytes of a text in an error line in JSON */
 
 uint16_t requests_total, requests_reading, requests_writing;
 void (*request_describe_upstream)(const struct request *r, struct text *t);
@@ -82,11 +86,60 @@ request_describe(const struct log_context *ctx, struct text *t)
     describe_quoted(t, ", referrer: \"", fields_value(&root->fields, FIELD_REFERER));
 }
 
+static void
+member(struct json *j, const char *key, struct str value)
+{
+    if (value.len == 0)
+        return;
+    json_key(j, str_c(key));
+    json_str(j, str_upto(value, num_min(value.len, MEMBER_MAX)));
+}
+
+/* What stands in quotes behind `, upstream: `. */
+static void
+upstream_member(struct json *j, const struct request *r)
+{
+    struct text t;
+    size_t quote;
+
+    if (request_describe_upstream == NULL)
+        return;
+    text_init(&t, NULL);
+    request_describe_upstream(r, &t);
+    quote = str_find(str_n(t.ptr, t.len), '"');
+    if (!t.failed && quote + 1 < t.len)
+        member(j, "upstream", str_n(t.ptr + quote + 1, t.len - quote - 2));
+    text_free(&t);
+}
+
+static void
+request_members(const struct log_context *ctx, struct json *j)
+{
+    const struct exchange *x = CONTAINER_OF(ctx, struct exchange, log_ctx);
+    const struct request *r = CONTAINER_OF(x, struct request, x);
+    const struct request *root = CONTAINER_OF(x->root, struct request, x);
+    const struct addr *client = conn_client(x);
+    char addr[ADDR_TEXT_MAX];
+
+    member(j, "while", str_c(x->doing));
+    if (client != NULL)
+        member(j, "client", str_n(addr, addr_format_ip(client, addr)));
+    if (r->server != NULL)
+        member(j, "server", r->server->name);
+    member(j, "request", root->line);
+    if (r != root)
+        member(j, "subrequest", r->uri);
+    upstream_member(j, r);
+    member(j, "host", fields_value(&root->fields, FIELD_HOST));
+    member(j, "referrer", fields_value(&root->fields, FIELD_REFERER));
+}
+
 const struct exchange_kind http_exchange_kind = {
     .respond = error_page_respond,
     .stop = request_stop,
     .log = request_log,
     .describe = request_describe,
+    .members = request_members,
 };
 
 /* ---- beginning ---- */

@@ -442,7 +442,7 @@ describe(const struct log_context *ctx, struct text *t)
 void
 tls_log(const struct tls *t, enum log_level level, int err, const char *doing, const char *text)
 {
-    struct described d = { { t->c->id, describe }, t, doing };
+    struct described d = { { .id = t->c->id, .describe = describe }, t, doing };
 
     if (LOG_ON(log_main, level))
         log_write(log_main, level, err, &d.ctx, "%s%s", text, tls_error_text());
