@@ -328,6 +328,7 @@ control_answer(struct master *m, enum client_wait wait, const char *head, struct
 void
 control_promote(struct master *m)
 {
+    master_answer_pending(m);
     if (m->control == NULL)
         return;
     LIST_FOREACH (at, &m->control->clients) {

@@ -68,6 +68,7 @@ drain_child(struct master *m, struct child *c)
 
     if (c->state == CHILD_DRAINING || c->state == CHILD_ENDING)
         return;
+    slots_set(m->slots, c->slot, SLOT_DRAINING); /* first: should we die now, nobody waits for it */
     if (c->orphan) /* for an orphan SIGQUIT means: a successor serves */
         sent = false;
     else if (c->kind == 0)
@@ -78,7 +79,6 @@ drain_child(struct master *m, struct child *c)
         supervise_kill(c, SIGQUIT);
     timer_stop(&c->last_resort);
     c->state = CHILD_DRAINING;
-    slots_set(m->slots, c->slot, SLOT_DRAINING);
     if (message.deadline_ms > 0 || c->kind != 0)
         last_resort(c, message.deadline_ms + HANG_MS);
 }
@@ -92,6 +92,19 @@ drain_old(struct master *m)
         if (c->generation < m->serving)
             drain_child(m, c);
     }
+}
+
+bool
+drain_all_left(const struct master *m)
+{
+    for (const struct list *at = m->children.next; at != &m->children; at = at->next) {
+        const struct child *c = CONTAINER_OF(at, const struct child, node);
+
+        if (c->generation < m->serving && c->kind == 0 && !c->orphan && !c->left &&
+            c->state == CHILD_DRAINING)
+            return false;
+    }
+    return true;
 }
 
 void

@@ -14,4 +14,7 @@ void drain_stop_all(struct master *m, bool graceful);
 /* A child that is not ready by then is killed. */
 void drain_expect_ready(struct child *c);
 
+/* Whether no worker of an older generation accepts connections any more. */
+bool drain_all_left(const struct master *m);
+
 #endif

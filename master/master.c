@@ -218,14 +218,56 @@ passed(struct master *m)
         end_check(m);
 }
 
+enum {
+    LEFT_MS = 2000
+}; /* for old workers to leave their listeners, before a reload is answered all the same */
+
+/* From here on no new connection reaches the old generation: who switches origins by a reload relies on it. */
+void
+master_answer_pending(struct master *m)
+{
+    char text[100];
+    int n = snprintf(text, sizeof(text), "generation %llu serves, %u worker%s",
+                     (unsigned long long)m->serving, m->config->core.worker_processes,
+                     m->config->core.worker_processes == 1 ? "" : "s");
+
+    if (!m->answer_waits)
+        return;
+    m->answer_waits = false;
+    timer_stop(&m->left_deadline);
+    control_answer(m, CLIENT_RELOAD, "ok", str_n(text, (size_t)n));
+}
+
+static void
+answer_reload(struct master *m)
+{
+    master_answer_pending(m);
+    if (m->state == STATE_RUN)
+        do_waiting(m);
+}
+
+void
+master_answer_reload(struct master *m)
+{
+    if (m->answer_waits && drain_all_left(m))
+        answer_reload(m);
+}
+
+static void
+on_left_deadline(struct timer *t)
+{
+    struct master *m = CONTAINER_OF(t, struct master, left_deadline);
+
+    if (m->answer_waits)
+        answer_reload(m);
+}
+
 /* All workers of the newest generation are ready. */
 static void
 serve(struct master *m)
 {
     bool first = m->state == STATE_START;
     struct error err = { 0 };
-    char text[100];
-    int n;
 
     timer_stop(&m->ready_deadline);
     m->serving = m->generation;
@@ -240,15 +282,15 @@ serve(struct master *m)
     bind_settle(&m->sockets);
     zones_settle(&m->zones);
     drain_old(m);
-    n = snprintf(text, sizeof(text), "generation %llu serves, %u worker%s",
-                 (unsigned long long)m->serving, m->config->core.worker_processes,
-                 m->config->core.worker_processes == 1 ? "" : "s");
-    control_answer(m, CLIENT_RELOAD, "ok", str_n(text, (size_t)n));
-    log_notice(0, "%s", text);
+    log_notice(0, "generation %llu serves, %u worker%s", (unsigned long long)m->serving,
+               m->config->core.worker_processes, m->config->core.worker_processes == 1 ? "" : "s");
     if (first)
         start_done(m);
     tell_ready(m);
-    do_waiting(m);
+    m->answer_waits = true;
+    m->left_deadline.on_time = on_left_deadline;
+    timer_set(&m->left_deadline, LEFT_MS);
+    master_answer_reload(m);
 }
 
 /* A cold start has failed. What orphans serve stays as it is. */

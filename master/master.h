@@ -64,6 +64,7 @@ struct child {
     uint32_t kind; /* 0: worker, else 1 + place of its process_def among all modules' */
     uint32_t index;
     enum child_state state;
+    bool left;              /* DRAINING: it has left its listeners */
     struct channel channel; /* fd -1: none */
     struct timer last_resort;
     unsigned resort_step;
@@ -127,7 +128,9 @@ struct master {
     struct seat *seats;
     uint32_t n_seats;
     struct timer ready_deadline;
-    bool no_workers; /* WINCH */
+    struct timer left_deadline; /* a reload is answered by then, though an old worker hangs */
+    bool answer_waits; /* a reload's answer, for the old generation to leave its listeners */
+    bool no_workers;   /* WINCH */
 
     struct check *check; /* NULL: none runs */
     bool reload_wanted, test_wanted, stop_wanted, quit_wanted;
@@ -150,6 +153,10 @@ int master_resume(struct kept *k, const struct options *o, int handoff_fd);
 
 /* Runs the action of the grid. */
 void master_event(struct master *m, enum master_event event);
+/* An old worker has left its listeners or ended: answers the reload when it was the last one. */
+void master_answer_reload(struct master *m);
+/* Answers a reload that still waits for that at once: another check begins. */
+void master_answer_pending(struct master *m);
 const char *master_state_name(enum master_state s);
 /* Descriptors that are the master's alone: in a child, which has its own loop already. */
 void master_forget_private(struct master *m);

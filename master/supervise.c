@@ -183,6 +183,8 @@ on_message(struct channel *channel, const struct channel_message *message)
         return;
     case MSG_DRAINING:
         log_debug("%s process %d has left its listeners", spawn_kind_name(c->kind), (int)c->pid);
+        c->left = true;
+        master_answer_reload(c->m);
         return;
     case MSG_REAPED:
         reaped(c, message->payload);
@@ -397,6 +399,7 @@ child_ended(struct child *c, int status)
     loop_defer_free(free, c);
     if (list_empty(&m->children))
         master_event(m, EVENT_EMPTY);
+    master_answer_reload(m);
 }
 
 void

@@ -11,15 +11,16 @@
 #include "common/event/timer.h"
 #include "common/ipc/adopt.h"
 #include "common/log/log.h"
+#include "common/sys/fd.h"
 #include "worker/core/cycle.h"
 
 enum { POLL_MS = 1000 /* between looks at getppid, without pidfds */ };
 
-static const struct inherit *inherited;
+static struct inherit *inherited;
 static struct watch master_watch;
 static struct timer master_poll;
 static struct adopt_hooks hooks;
-static bool orphaned;
+static bool orphaned, has_left;
 
 static void
 status_lines(struct text *t)
@@ -35,7 +36,7 @@ master_is_dead(void)
     orphaned = true;
     log_alert(0, "the master process %d has died: serving on, start weir to replace it",
               (int)inherited->master_pid);
-    if (!adopt_listen(inherited, &hooks))
+    if (!has_left && !adopt_listen(inherited, &hooks))
         log_alert(0, "there is no control socket through which a new master could take over");
 }
 
@@ -57,7 +58,7 @@ on_poll(struct timer *t)
 }
 
 void
-orphan_watch(const struct inherit *in, void (*stop)(void))
+orphan_watch(struct inherit *in, void (*stop)(void))
 {
     inherited = in;
     hooks = (struct adopt_hooks){ .status = status_lines, .stop = stop };
@@ -81,6 +82,10 @@ orphan_is(void)
 void
 orphan_leave(void)
 {
+    if (has_left)
+        return;
+    has_left = true;
     if (orphaned)
         adopt_leave();
+    fd_close(&inherited->ctl_fd);
 }

@@ -6,9 +6,10 @@
 #include "common/inherit.h"
 
 /* Watches the master. When it has died this worker serves on and answers on the control listener; `stop` ends it. */
-void orphan_watch(const struct inherit *in, void (*stop)(void));
+void orphan_watch(struct inherit *in, void (*stop)(void));
 bool orphan_is(void);
-/* A new master has told this worker to leave: it has the control listener from now on. */
+/* This worker drains or ends. It has no listeners that a new master could take over, so it leaves the control listener
+ * to those that have, also when the master dies later. */
 void orphan_leave(void);
 
 #endif

@@ -79,6 +79,7 @@ drain(uint64_t deadline_ms)
     if (worker_state >= WORKER_DRAINING)
         return;
     enter(WORKER_DRAINING);
+    orphan_leave();
     listener_leave();
     set_deadline(deadline_ms);
     if (has_channel)
@@ -91,6 +92,7 @@ quit(void)
     if (worker_state >= WORKER_QUITTING)
         return;
     enter(WORKER_QUITTING);
+    orphan_leave();
     listener_leave();
     set_deadline(inherited->config->core.shutdown_timeout_ms);
 }
@@ -237,12 +239,10 @@ on_signal(int sig)
         stop_now();
         break;
     case SIGQUIT:
-        if (orphan_is()) { /* the new master's word that its own workers serve */
-            orphan_leave();
+        if (orphan_is()) /* the new master's word that its own workers serve */
             drain(inherited->config->core.shutdown_timeout_ms);
-        } else {
+        else
             quit();
-        }
         break;
     case SIGUSR1:
         if (!has_channel)

@@ -68,7 +68,8 @@ is_newest(const struct inherit *in)
     for (uint32_t i = 0; i < n; i++) {
         const struct slot_row *row = &in->slots->row[i];
 
-        if (row->generation > in->generation && row_alive(row))
+        /* one that drains has given its listeners up */
+        if (row->generation > in->generation && row->state != SLOT_DRAINING && row_alive(row))
             return false;
     }
     return true;

@@ -27,7 +27,7 @@ struct adopt_hooks {
 };
 /*
  * The master is dead: answers `status`, `stop` and `adopt` on in->ctl_fd from the loop, as long as no living worker is
- * of a newer generation (that one then answers). `in` and `hooks` are borrowed for the process's life. False when
+ * of a newer generation that serves (that one then answers). `in` and `hooks` are borrowed for the process's life. False when
  * there is no control listener. Again is harmless.
  */
 bool adopt_listen(const struct inherit *in, const struct adopt_hooks *hooks);

@@ -91,6 +91,24 @@ $client{download}->close;
 undef @many;
 wait_for(sub { !grep { Weir::is_alive($_) } @old }, 'the old workers to end');
 
+# ---- requests that were sent ahead
+
+$origin->hold('/held');
+$origin->forget;
+my $ahead = $weir->client;
+$ahead->write("GET /held HTTP/1.1\r\nHost: a\r\n\r\n" . "GET /text HTTP/1.1\r\nHost: a\r\n\r\n" x 3);
+$origin->wait_requests(1, '/held');
+$weir->rewrite_conf(server => server('newer'));
+ok($weir->reload, 'a reload');
+$origin->release('/held');
+my @ahead = map { $ahead->answer } 1 .. 4;
+is(join(' ', map { $_ ? $_->body : 'none' } @ahead), 'late new new new', 'requests that were sent ahead are answered');
+is(join(' ', map { $_ && $_->field('Connection') // 'none' } @ahead), 'keep-alive keep-alive keep-alive close',
+    'the last one says close');
+$ahead->write("GET /text HTTP/1.1\r\nHost: a\r\n\r\n");
+ok($ahead->is_closed && !$ahead->was_reset, 'one that comes later meets no reset');
+$ahead->close;
+
 # ---- keepalive_timeout goes on as it would have
 
 $weir->rewrite_conf(http => 'keepalive_timeout 1s;');

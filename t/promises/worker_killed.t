@@ -82,7 +82,7 @@ for my $options ('', 'reuseport') {
         $broken{$_} //= time for keys %held;
         kill 'KILL', $victim;
         $dead{$victim} = 1;
-        wait_for(sub { !grep { $_ == $victim } $weir->workers }, "the end of $victim");
+        wait_for(sub { !Weir::is_alive($victim) }, "the end of $victim");
         $load->wait_requests(500);
     }
     my $result  = $load->stop;

@@ -42,7 +42,12 @@ is($sent, length $tcp->last_request->{head}, 'bytes sent');
 cmp_ok($received, '>', 60, 'bytes received');
 
 # The origin does not see addresses; the kernel does.
-sub peers () { my $p = sprintf '%04X', $tcp->{port}; local (@ARGV, $/) = '/proc/net/tcp'; my $t = <>; join ' ', $t =~ /^\s*\d+: 0100007F:$p ([0-9A-F]{8})/mg }
+sub peers () {
+    my $from = sprintf '0100007F:%04X', $tcp->{port};
+    open my $table, '<', '/proc/net/tcp' or die "/proc/net/tcp: $!";
+    # line by line: connections that are over fill megabytes of it at times
+    return join ' ', map { /^\s*\d+: $from ([0-9A-F]{8})/ ? $1 : () } <$table>;
+}
 is($weir->get('/bind/')->body, 'tcp', 'proxy_bind');
 like(peers(), qr/0500007F/, 'comes from that address');
 is($weir->get('/bindvar/', fields => ['X-From: 127.0.0.6'])->body, 'tcp', 'with variables');

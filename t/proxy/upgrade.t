@@ -16,13 +16,14 @@ my $weir = Weir->new(
         proxy_set_header Upgrade \$http_upgrade;
         proxy_set_header Connection "upgrade";
         proxy_read_timeout 1s;
+        location /patient/ { proxy_pass $origin->{url}/; proxy_read_timeout 60s; }
     }
     location /never/ { proxy_pass $origin->{url}/; }
 CONF
 
-sub tunnel ($extra = '') {
+sub tunnel ($extra = '', $target = '/ws') {
     my $c = $weir->client;
-    $c->write("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n$extra");
+    $c->write("GET $target HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n$extra");
     my $a = $c->answer(head => 1);
     return ($c, $a);
 }
@@ -48,7 +49,7 @@ is($c->read_bytes(5), 'early', 'bytes right behind the request');
 $c->shutdown;
 ok($c->is_closed, 'the end of one half reaches the other side, which ends too');
 
-($c) = tunnel();
+($c) = tunnel('', '/patient/ws');
 my $amount = 20_000_000;
 my $data = join '', map { pack 'N', $_ } 1 .. 250_000;
 my ($out, $in) = (0, '');

@@ -69,7 +69,7 @@ sub resumes_not ($name, $version, $session, $what, %option) {
 sub resumes_everywhere ($name, $version, $session, $what, %option) {
     my %workers;
     my $reused = 0;
-    for (1 .. 40) {
+    for (1 .. 400) {    # which worker accepts is the kernel's choice
         my $next = visit($name, $version, session => $session, %option);
         $reused += $answer[1] eq 'r';
         $workers{ $answer[2] }++;

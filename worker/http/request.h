@@ -83,7 +83,6 @@ struct request {
     uint64_t limit_rate; /* bytes per second; 0: unlimited; `set $limit_rate` */
     uint64_t limit_rate_after;
     bool limit_rate_set;
-    bool ignore_client_abort; /* a content handler goes on though the client is gone */
 
     struct str capture_subject;
     struct regex_match

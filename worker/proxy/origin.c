@@ -550,7 +550,7 @@ on_head(struct origin *o)
         return STEP_GO;
     h->fields = &o->res.fields;
     h->trailers = &o->res.trailers;
-    why = o->driver->head(o, &o->res);
+    why = o->res.status == 101 ? o->driver->upgrade(o) : NULL;
     if (why != NULL)
         return failed(o, UPSTREAM_INVALID_HEADER, 0, why);
     o->recv = RECV_BODY;

@@ -80,11 +80,13 @@ struct origin_driver {
     bool (*open)(struct origin *o);
     /* A reader of the request body from its beginning, for an attempt; NULL: none, or memory when there is one. */
     struct source *(*body)(struct origin *o);
-    /* The final head has come: last say of the driver (redirect rewriting). NULL: good; else why not, a 502. */
-    const char *(*head)(struct origin *o, struct response *res);
-    /* The head of 101 has been given on: takes the connection over. NULL: 101 is not accepted. False: failed. */
+    /* The origin has answered 101. NULL: good; else why it is not acceptable, a 502. */
+    const char *(*upgrade)(struct origin *o);
+    /* Its head has been given on: takes the connection over. False: failed. */
     bool (*tunnel)(struct origin *o);
     void (*tunnel_close)(struct origin *o);
+    /* Last say in the head that the client gets (redirect rewriting). */
+    void (*rewrite)(struct origin *o, struct response *res);
     /* "http://10.0.0.1:80/uri", for the error log. */
     void (*describe)(const struct origin *o, struct text *t);
 };

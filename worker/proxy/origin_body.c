@@ -492,6 +492,7 @@ pass_head(struct origin *o)
             continue;
         fields_add(&to->fields, f->id, f->name, f->value);
     }
+    o->driver->rewrite(o, to);
     return !to->fields.failed;
 }
 

@@ -358,17 +358,6 @@ static const struct origin_stream_ops proxy_stream_ops = {
     .finish = proxy_finish_stream,
 };
 
-static const char *
-proxy_head(struct origin *o, struct response *res)
-{
-    struct proxy_exchange *p = proxy_of_origin(o);
-
-    if (res->status == 101)
-        return upgrade_check(p);
-    proxy_redirect_apply(p, res);
-    return NULL;
-}
-
 static void
 proxy_describe(const struct origin *o, struct text *t)
 {
@@ -385,9 +374,10 @@ static const struct origin_driver proxy_driver = {
     .ops = &proxy_stream_ops,
     .open = proxy_open,
     .body = proxy_body,
-    .head = proxy_head,
+    .upgrade = upgrade_check,
     .tunnel = upgrade_tunnel,
     .tunnel_close = upgrade_close,
+    .rewrite = proxy_redirect_apply,
     .describe = proxy_describe,
 };
 

@@ -106,13 +106,13 @@ bool proxy_redirect_set(struct conf_load *l, const struct directive *d, struct c
 bool proxy_cookie_set(struct conf_load *l, const struct directive *d, struct conf_node *n,
                       void *conf);
 bool proxy_redirect_finish(struct conf_load *l, struct proxy_conf *c);
-void proxy_redirect_apply(struct proxy_exchange *p, struct response *res);
+/* struct origin_driver: rewrite. */
+void proxy_redirect_apply(struct origin *o, struct response *res);
 
 /* ---- upgrade.c: tunnels after 101 (RFC 9110, 7.8) ---- */
 
-/* The origin has answered 101. NULL: good; else why it is not: nobody asked, or the client's protocol cannot. */
-const char *upgrade_check(struct proxy_exchange *p);
 /* struct origin_driver. */
+const char *upgrade_check(struct origin *o);
 bool upgrade_tunnel(struct origin *o);
 void upgrade_close(struct origin *o);
 

@@ -285,10 +285,10 @@ rewrite_refresh(struct request *r, const struct proxy_conf *c, struct field *f)
 }
 
 void
-proxy_redirect_apply(struct proxy_exchange *p, struct response *res)
+proxy_redirect_apply(struct origin *o, struct response *res)
 {
-    struct request *r = p->origin.r;
-    const struct proxy_conf *c = p->conf;
+    struct request *r = o->r;
+    const struct proxy_conf *c = proxy_of_origin(o)->conf;
     struct field *f;
 
     if (c->rules.len > 0) {

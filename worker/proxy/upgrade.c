@@ -8,9 +8,9 @@
 #include "worker/proxy/proxy.h"
 
 const char *
-upgrade_check(struct proxy_exchange *p)
+upgrade_check(struct origin *o)
 {
-    struct origin *o = &p->origin;
+    const struct proxy_exchange *p = proxy_of_origin(o);
     struct request *r = o->r;
     struct str protocol = fields_value(&o->res.fields, FIELD_UPGRADE);
 

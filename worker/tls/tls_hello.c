@@ -101,34 +101,53 @@ read_hello(struct cursor c, struct tls_hello *h)
     return extensions.failed ? TLS_HELLO_BAD : TLS_HELLO_DONE;
 }
 
-/* The handshake bytes of the records, joined in `to`; what is there of them, at most `max`. */
+/* Bytes of the ClientHello, its head included, as the head says; 0: the head is not complete. */
+static size_t
+hello_size(const unsigned char *bytes, size_t len)
+{
+    struct cursor c = { bytes, len, false };
+
+    (void)number(&c, 1);
+    len = HANDSHAKE_HEAD + number(&c, 3);
+    return c.failed ? 0 : len;
+}
+
+/*
+ * Joins the handshake bytes of records until the ClientHello is whole: what lies behind it (early data) is not looked at.
+ * MORE: it is not; DONE: *len bytes of it are in `to`, which has room for the largest.
+ */
 static enum tls_hello_state
-join_records(struct cursor c, unsigned char *to, size_t max, size_t *len)
+join_records(struct cursor c, unsigned char *to, size_t *len)
 {
     *len = 0;
-    while (c.left > 0) {
-        struct cursor head = c, part;
+    for (;;) {
+        struct cursor part;
         size_t type, size;
 
-        type = number(&head, 1);
-        if (type != CONTENT_HANDSHAKE)
+        type = number(&c, 1);
+        if (!c.failed && type != CONTENT_HANDSHAKE)
             return TLS_HELLO_BAD;
-        (void)number(&head, 2);
-        size = number(&head, 2);
-        if (head.failed)
+        (void)number(&c, 2);
+        size = number(&c, 2);
+        if (c.failed)
             return TLS_HELLO_MORE;
         if (size == 0 || size > RECORD_MAX)
             return TLS_HELLO_BAD;
-        part = take(&head, size < head.left ? size : head.left);
-        if (part.left > max - *len)
-            part.left = max - *len;
+        part = take(&c, size < c.left ? size : c.left);
+        if (part.left > HANDSHAKE_HEAD + TLS_HELLO_MAX - *len)
+            part.left = HANDSHAKE_HEAD + TLS_HELLO_MAX - *len;
         memcpy(to + *len, part.at, part.left);
         *len += part.left;
-        if (*len == max || head.left == 0)
-            return TLS_HELLO_MORE;
-        c = head;
+        if (*len > 0 && to[0] != CLIENT_HELLO)
+            return TLS_HELLO_BAD;
+        size = hello_size(to, *len);
+        if (size > HANDSHAKE_HEAD + TLS_HELLO_MAX)
+            return TLS_HELLO_BAD;
+        if (size > 0 && *len >= size) {
+            *len = size;
+            return TLS_HELLO_DONE;
+        }
     }
-    return TLS_HELLO_MORE;
 }
 
 enum tls_hello_state
@@ -136,7 +155,8 @@ tls_hello_read(struct str bytes, struct tls_hello *h)
 {
     static unsigned char joined[HANDSHAKE_HEAD + TLS_HELLO_MAX];
     struct cursor all = { (const unsigned char *)bytes.ptr, bytes.len, false }, hello;
-    size_t len, want;
+    enum tls_hello_state state;
+    size_t len;
 
     h->name_len = 0;
     if (bytes.len == 0)
@@ -145,15 +165,10 @@ tls_hello_read(struct str bytes, struct tls_hello *h)
         return TLS_HELLO_BAD;
     if (all.at[0] != CONTENT_HANDSHAKE)
         return TLS_HELLO_OTHER;
-    if (join_records(all, joined, sizeof(joined), &len) == TLS_HELLO_BAD ||
-        (len > 0 && joined[0] != CLIENT_HELLO))
-        return TLS_HELLO_BAD;
-    if (len < HANDSHAKE_HEAD)
-        return TLS_HELLO_MORE;
+    state = join_records(all, joined, &len);
+    if (state != TLS_HELLO_DONE)
+        return state;
     hello = (struct cursor){ joined, len, false };
-    (void)number(&hello, 1);
-    want = number(&hello, 3);
-    if (want > TLS_HELLO_MAX)
-        return TLS_HELLO_BAD;
-    return hello.left < want ? TLS_HELLO_MORE : read_hello(take(&hello, want), h);
+    (void)take(&hello, HANDSHAKE_HEAD);
+    return read_hello(hello, h);
 }

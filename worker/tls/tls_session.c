@@ -6,7 +6,8 @@
  * overwritten next, and an index of small buckets says where each lies. They all live equally long, so the oldest is
  * what goes first anyway, and nothing has to be freed. An entry proves by its checksum that it is whole, and by its ID
  * that it is the one: what a dead worker left half-written, or what was overwritten since the index named it, is
- * no entry. So a death needs no repair, and a zone that grows only gets further chunks.
+ * no entry. So a death needs no repair, and a zone that grows only gets further chunks (its index stays as it is: from
+ * twice the size on it is the limit).
  *
  * With tickets a client of TLS 1.3 brings its session itself; it is kept here only without them.
  */
@@ -29,8 +30,9 @@ enum {
     CHUNK_USUAL = 16384,
     CHUNK_SMALL_ZONE = 256 * 1024, /* bytes */
     CHUNK_MAX = 1024 * 1024,
-    SLOTS = 8,               /* of a bucket */
-    BYTES_PER_BUCKET = 1536, /* of the zone: a bucket of 8 for about 6 sessions */
+    SLOTS = 8, /* of a bucket */
+    BYTES_PER_BUCKET =
+        768, /* of the zone: a bucket of 8 for about 3 sessions, so that the zone may grow */
 };
 
 struct entry {
@@ -96,7 +98,7 @@ sessions_init(struct zone *z)
     uint64_t index_bytes;
 
     rand_bytes(&r->seed, sizeof(r->seed));
-    r->chunk_size = chunk_size_for(zone_size(z));
+    r->chunk_size = chunk_size_for(zone_limit(z));
     take_chunks(z, r);
     index_bytes = (uint64_t)r->chunks * r->chunk_size / BYTES_PER_BUCKET * SLOTS * sizeof(slot);
     r->index_chunks = (uint32_t)num_max(1, index_bytes / r->chunk_size);
