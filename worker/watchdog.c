@@ -38,13 +38,28 @@ on_turn(struct task *t)
 
 /* The file that the main error log goes to; standard error when it goes elsewhere. */
 static int
-report_fd(void)
+report_fd(bool *json)
 {
+    *json = false;
     for (const struct log_sink *s = log_main->sinks; s != NULL; s = s->next) {
-        if (s->kind == SINK_FILE)
+        if (s->kind == SINK_FILE) {
+            *json = s->json;
             return s->file->fd;
+        }
     }
     return STDERR_FILENO;
+}
+
+static void
+add_head(struct text *t, bool json)
+{
+    text_add(t, json ? S("{\"time\":\"") : S(""));
+    text_add(t, json ? clock_iso8601() : clock_error_time());
+    text_add(t, json ? S("\",\"level\":\"alert\",\"pid\":") : S(" [alert] "));
+    text_unum(t, (uint64_t)own_pid);
+    text_add(t, json ? S(",\"tid\":") : S("#"));
+    text_unum(t, (uint64_t)own_pid);
+    text_add(t, json ? S(",\"message\":\"") : S(": "));
 }
 
 /* A frame as addr2line takes it: an offset into the program, or an address elsewhere. */
@@ -71,21 +86,23 @@ report(void)
     void *frame[WATCHDOG_FRAMES];
     char line[REPORT_MAX];
     struct text t;
-    int n = backtrace(frame, WATCHDOG_FRAMES);
+    int n = backtrace(frame, WATCHDOG_FRAMES), fd;
+    bool json;
 
-    text_init_fixed(&t, line, sizeof(line) - 1);
-    text_add(&t, clock_error_time());
-    TEXT_LIT(&t, " [alert] ");
-    text_unum(&t, (uint64_t)own_pid);
-    TEXT_LIT(&t, "#");
-    text_unum(&t, (uint64_t)own_pid);
-    TEXT_LIT(&t, ": worker has not returned to its event loop for ");
+    fd = report_fd(&json);
+    text_init_fixed(&t, line, sizeof(line) - 3);
+    add_head(&t, json);
+    TEXT_LIT(&t, "worker has not returned to its event loop for ");
     text_unum(&t, threshold);
     TEXT_LIT(&t, " ms; it was called from");
     for (int i = 0; i < n; i++)
         add_frame(&t, frame[i]);
+    if (json) {
+        line[t.len++] = '"';
+        line[t.len++] = '}';
+    }
     line[t.len++] = '\n';
-    (void)!write(report_fd(), line, t.len);
+    (void)!write(fd, line, t.len);
 }
 
 static void
