@@ -19,6 +19,9 @@ my $weir   = Weir->new(server => <<CONF);
     location /limited/ { limit_except GET { proxy_pass $u; } proxy_pass $u/l/; }
     location /page { error_page 404 /moved?y; return 404; }
     location /moved { proxy_pass $u; }
+    location /rewritten/ { rewrite ^/rewritten/(.*) "/rewritten/new x/\$1?z=1" break; proxy_pass $u/remote/; }
+    location /last/ { rewrite ^/last/(.*) /name/\$1 last; }
+    location /if/ { if (\$arg_p) { proxy_pass $u; } }
 CONF
 
 sub target ($sent, %option) {
@@ -47,6 +50,9 @@ my @cases = (
     [ '/uri/whatever?x=9',     '/fixed?x=9',          'with a URI: exactly that' ],
     [ '/decoded/a%20b%0d%0aX:%20y', '/decoded/a%20b%0D%0AX:%20y', 'what would end the target is encoded' ],
     [ '/limited/x',            '/l/x',                'outside limit_except' ],
+    [ '/rewritten/a%20b?c=d',  '/rewritten/new%20x/a%20b?z=1&c=d', 'rewritten in its location: the whole URI, not that of proxy_pass' ],
+    [ '/last/x%20y?q',         '/remote/x%20y?q',     'rewritten into another' ],
+    [ '/if/x?p=1',             '/if/x?p=1',           'inside if' ],
     [ '/page',                 '/moved?y',        'a changed URI is the one that goes' ],
 );
 is(target($_->[0]), $_->[1], "$_->[2]: $_->[0]") for @cases;

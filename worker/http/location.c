@@ -413,6 +413,7 @@ void
 location_enter(struct request *r, struct location *loc)
 {
     r->location = loc;
+    r->located = r->uri.ptr;
     r->x.scope = loc->scope;
     if (loc->limit_except != NULL && (r->method & loc->limit_methods) == 0)
         r->x.scope = loc->limit_except;

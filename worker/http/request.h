@@ -73,6 +73,8 @@ struct request {
 
     const struct server *server;
     const struct location *location;
+    const char *
+        located; /* uri.ptr when its location was found: another one was rewritten there; NULL: not looked for */
     struct response res;
     struct request_body_data *body; /* of the root */
 

@@ -190,7 +190,10 @@ add_word(struct text *t, struct str s)
 static bool
 replaces_location(const struct proxy_exchange *p)
 {
-    return p->url.uri.len > 0 && str_starts(p->origin.r->uri, p->conf->location);
+    const struct request *r = p->origin.r;
+
+    return p->url.uri.len > 0 && str_starts(r->uri, p->conf->location) &&
+           (r->located == NULL || r->located == r->uri.ptr);
 }
 
 void
