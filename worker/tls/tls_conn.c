@@ -34,6 +34,7 @@ enum {
     SMALL_TOTAL = 16384, /* ... at the beginning and after a pause */
     SMALL_AGAIN_MS = 1000,
     FREE_MAX = 1024,          /* structs kept for reuse */
+    STAGE_SIZE = 128 * 1024,  /* bytes of a file that are read at once */
     FAREWELL_MAX = 32 * 1024, /* bytes that outlive the connection, */
     FAREWELL_MS = 30000,      /* for so long */
 };
@@ -589,7 +590,6 @@ write_record(struct tls *t, const void *from, size_t len)
     size_t done;
     int r;
 
-    ERR_clear_error();
     /* Before the handshake is complete (early data) we may speak already (RFC 8446, 4.2.10). */
     if (SSL_is_init_finished(t->ssl))
         r = SSL_write_ex(t->ssl, from, len, &done);
@@ -680,6 +680,7 @@ tls_write(struct conn *c, const struct iovec *iov, int n, bool more, size_t *tak
     for (int i = 0; i < n; i++)
         rest.left += iov[i].iov_len;
     rest_skip(&rest, 0);
+    ERR_clear_error();
     while (rest.left > 0) {
         enum io io;
         size_t len = room_for_record(t, num_min(rest.left, record_size(t)), &io);
@@ -692,6 +693,60 @@ tls_write(struct conn *c, const struct iovec *iov, int n, bool more, size_t *tak
             return IO_ERROR;
         rest_skip(&rest, len);
         *taken += len;
+    }
+    if (t->out != NULL)
+        task_flush(&t->flush);
+    return IO_OK;
+}
+
+/* Plain text for as many whole records as `out` has room for, when there is room for one of `first` bytes. */
+static size_t
+room_for_records(struct tls *t, size_t first, size_t record, uint64_t left)
+{
+    size_t n = buf_space(t->out) / (record + RECORD_EXTRA);
+
+    if (first < record || n <= 1)
+        return first;
+    return (size_t)num_min(num_min(left, n * record), STAGE_SIZE / record * record);
+}
+
+/* Reads as much as the next records take in one call: large files need no step over the codec's buffer. */
+static enum io
+tls_write_file(struct conn *c, int fd, uint64_t at, size_t len, bool more, size_t *taken)
+{
+    static char stage[STAGE_SIZE];
+    struct tls *t = c->layer;
+
+    (void)more;
+    *taken = 0;
+    if (t->state != TLS_OPEN && t->state != TLS_EARLY)
+        return IO_ERROR;
+    ERR_clear_error();
+    while (len > *taken) {
+        size_t record = record_size(t), room, done = 0;
+        enum io io;
+        ssize_t r;
+
+        room = room_for_record(t, num_min(len - *taken, record), &io);
+        if (room == 0) {
+            c->bits &= (uint8_t)~CONN_WRITABLE;
+            return io == IO_ERROR ? IO_ERROR : IO_AGAIN;
+        }
+        room = room_for_records(t, room, record, len - *taken);
+        do
+            r = pread(fd, stage, room, (off_t)(at + *taken));
+        while (r < 0 && errno == EINTR);
+        if (r <= 0) { /* 0: the file has become shorter than its source said */
+            c->error = r < 0 ? errno : EIO;
+            c->bits |= CONN_ERROR;
+            return IO_ERROR;
+        }
+        for (size_t part; done < (size_t)r; done += part) {
+            part = num_min(record, (size_t)r - done);
+            if (!write_record(t, stage + done, part))
+                return IO_ERROR;
+        }
+        *taken += done;
     }
     if (t->out != NULL)
         task_flush(&t->flush);
@@ -814,9 +869,10 @@ tls_close(struct conn *c)
 }
 
 const struct conn_ops tls_ops = {
-    .kinds = PIECE_MEM,
+    .kinds = PIECE_MEM | PIECE_FILE,
     .read = tls_read,
     .write = tls_write,
+    .write_file = tls_write_file,
     .flush = tls_flush,
     .shutdown = tls_shutdown,
     .close = tls_close,
