@@ -155,10 +155,10 @@ put_children(const struct master *m, struct text *t, struct vec *fds)
     LIST_FOREACH (at, (struct list *)&m->children) {
         const struct child *c = LIST_ENTRY(at, struct child, node);
 
-        text_fmt(t, "child %d %d %d %u %llu %llu %u %u %d %llu\n", (int)c->pid,
+        text_fmt(t, "child %d %d %d %u %llu %llu %u %u %d %llu %d\n", (int)c->pid,
                  c->channel.fd < 0 ? 0 : c->channel.fd, c->pidfd < 0 ? 0 : c->pidfd, c->slot,
                  (unsigned long long)c->incarnation, (unsigned long long)c->generation, c->kind,
-                 c->index, (int)c->state, (unsigned long long)c->started_ms);
+                 c->index, (int)c->state, (unsigned long long)c->started_ms, c->left);
         ok = ok && note_fd(fds, c->channel.fd) && note_fd(fds, c->pidfd);
     }
     VEC_FOREACH (g, struct generation, &m->generations) {
@@ -312,7 +312,7 @@ get_fd(struct str *fields, int *fd)
 static bool
 get_child(struct master *m, struct str fields)
 {
-    uint64_t pid, slot, kind, index, state;
+    uint64_t pid, slot, kind, index, state, left;
     struct child *c = calloc(1, sizeof(*c));
 
     if (c == NULL)
@@ -323,7 +323,7 @@ get_child(struct master *m, struct str fields)
         !lines_get_num(&fields, &c->incarnation) || !lines_get_num(&fields, &c->generation) ||
         !lines_get_num(&fields, &kind) || !lines_get_num(&fields, &index) ||
         !lines_get_num(&fields, &state) || state > CHILD_ENDING ||
-        !lines_get_num(&fields, &c->started_ms)) {
+        !lines_get_num(&fields, &c->started_ms) || !lines_get_num(&fields, &left)) {
         free(c);
         return false;
     }
@@ -333,6 +333,7 @@ get_child(struct master *m, struct str fields)
     c->kind = (uint32_t)kind;
     c->index = (uint32_t)index;
     c->state = (enum child_state)state;
+    c->left = left != 0;
     list_add_tail(&m->children, &c->node);
     return true;
 }

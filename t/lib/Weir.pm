@@ -340,7 +340,7 @@ sub command_line ($pid) {
 
 sub is_alive ($pid) {
     open my $fh, '<', "/proc/$pid/stat" or return 0;
-    return <$fh> !~ /^\d+ \(.*\) Z/s;
+    return (<$fh> // return 0) !~ /^\d+ \(.*\) Z/s;
 }
 
 # Ends it (TERM, or the signal given) and waits until no process is left. $weir->exit_status is the master's then.

@@ -71,6 +71,9 @@ is($weir->get('/text')->body, 'new', 'the new generation serves');
 is(scalar(grep { !$_->is_quiet(0.001) } @many), 0, 'no idle connection is closed');
 ok($client{$_}->is_quiet(0.01), "$_: is left alone") for qw(idle fresh half held post tunnel);
 ok(scalar(grep { Weir::is_alive($_) } @old), 'the old workers wait for them');
+my $before = time;
+ok($weir->reload, 'the next reload');
+cmp_ok(time - $before, '<', 1.9, 'does not wait for what an earlier generation has open');
 
 $origin->release('/held');
 my %answer = finish(%client);

@@ -43,6 +43,7 @@ my @load = map {
         upload    => 2,
         tunnel    => 2,
         bytes     => $bytes,
+        pause     => 0.012,
         targets   => { small => '/small,/file,/proxied', big => '/relayed' },
     )
 } 0, 1;
@@ -77,7 +78,7 @@ sub kill_one () {
 
 sub end ($victim) {
     kill 'STOP', $victim or return;
-    wait_for(sub { open(my $fh, '<', "/proc/$victim/stat") or return 1; <$fh> =~ /^\d+ \(.*\) [TZ]/s }, 'a stopped worker');
+    wait_for(sub { open(my $fh, '<', "/proc/$victim/stat") or return 1; (<$fh> // return 1) =~ /^\d+ \(.*\) [TZ]/s }, 'a stopped worker');
     $broken{$_} //= time for held_by($victim);
     kill 'KILL', $victim;
 }
@@ -132,7 +133,9 @@ my %deeds = (
 );
 my @deeds = (('reload') x 4, ('reload and kill') x 2, ('reload and kill a new one') x 3, 'kill', 'kill the master', 'reopen', 'HUP');
 srand $seed;
+my $until = time + 40;    # a busy machine does fewer
 for (1 .. $steps) {
+    last if time > $until && !$ENV{WEIR_STEPS};
     my $deed = $deeds[ rand @deeds ];
     $did{$deed}++;
     $deeds{$deed}->();

@@ -27,7 +27,7 @@ sub held_by ($pid, $port) {
 
 sub is_stopped ($pid) {
     open my $fh, '<', "/proc/$pid/stat" or return 1;
-    return <$fh> =~ /^\d+ \(.*\) [TZ]/s;
+    return (<$fh> // return 1) =~ /^\d+ \(.*\) [TZ]/s;
 }
 
 for my $options ('', 'reuseport') {
@@ -56,6 +56,7 @@ for my $options ('', 'reuseport') {
         tunnel    => 2,
         rude      => 1,
         bytes     => $bytes,
+        pause     => 0.012,
         targets   => { small => '/small,/file,/proxied', big => '/relayed' },
     );
     my @held_requests;
@@ -83,7 +84,7 @@ for my $options ('', 'reuseport') {
         kill 'KILL', $victim;
         $dead{$victim} = 1;
         wait_for(sub { !Weir::is_alive($victim) }, "the end of $victim");
-        $load->wait_requests(500);
+        $load->wait_requests(100);
     }
     my $result  = $load->stop;
     my @foreign = grep { !$broken{ $_->{port} } || $_->{at} < $broken{ $_->{port} } } @{ $result->{failures} };
