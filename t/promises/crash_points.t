@@ -73,7 +73,13 @@ sub kill_one () {
 
 my %trigger = (
     nothing => sub { },
-    death   => \&kill_one,
+    # One that drains is not replaced: then another one has to go.
+    death   => sub {
+        for (1 .. 10) {
+            kill_one();
+            last if eval { wait_for(\&was_taken, 'a death', 3); 1 };
+        }
+    },
     repair  => sub { },
     group   => sub { $weir->rewrite_conf(conf(groups => ++$groups, size => $size)); $weir->ctl('reload') },
     grow => sub { $weir->rewrite_conf(conf(groups => $groups, size => $size *= 2)); $weir->ctl('reload') },
