@@ -177,6 +177,7 @@ ssl_finish(struct conf_load *l, struct scope *s, void *conf)
         return conf_fail_at(l, c->verify_pos,
                             "no ssl_client_certificate or ssl_trusted_certificate for "
                             "ssl_verify_client");
+    c->s.pos = VEC_AT(&c->s.certificates, struct tls_file, 0)->pos;
     c->context = tls_context_get(l, c->shared, &c->s);
     return c->context != NULL;
 }
