@@ -35,8 +35,8 @@ is(connections_for(Weir->new(http => $conf->('keepalive_requests 3;'), location 
 my $few = Weir->new(http => $conf->('keepalive 2;'), location => 'proxy_pass http://u;');
 $origin->hold('/held');
 my @clients = map { $few->client } 1 .. 5;
-$_->send_request('GET', '/held') for @clients;
 $origin->forget;
+$_->send_request('GET', '/held') for @clients;
 wait_for(sub { $origin->requests('/held') >= 5 }, 'five requests');
 my $open = $origin->open_now;
 $origin->release('/held');
