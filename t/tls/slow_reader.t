@@ -71,12 +71,9 @@ for my $client (@idle[ 0, 30, 59 ]) {
 }
 @idle = ();
 
-my $logged = sub { scalar(() = $weir->access_log =~ m{"GET /big }g) };
-wait_for(sub { $weir->get('/status', port => 1)->body =~ /Writing: 1 / }, 'the others to be gone');
-my $until_now = $logged->();
 my $dead = TlsClient->new($weir->port(2), rcvbuf => 65536);
-$dead->send_request('GET', '/big');
-wait_for(sub { $logged->() > $until_now }, 'send_timeout');
+$dead->send_request('GET', '/big?dead');
+$weir->wait_log(qr{"GET /big\?dead }, 'access.log');
 my $answer = $dead->answer;
 ok(!$answer || !$answer->complete, 'a client that never reads is ended by send_timeout');
 
