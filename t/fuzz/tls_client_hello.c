@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { PREFIXES_MAX = 600 /* bytes of an input whose every prefix is tried */ };
 
-/* The name that OpenSSL finds; called when it takes the bytes for a ClientHello. */
+/* The name that OpenSSL finds; called when it takes the bytes for a ClientHello. It hands out an extension as it came. */
 struct found {
     bool called;
     struct tls_hello hello;
@@ -30,9 +30,10 @@ on_hello(SSL *ssl, int *alert, void *data)
     /* list length, type, name length, name */
     if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &ext, &len) == 1 && len > 5 &&
         ext[2] == TLSEXT_NAMETYPE_host_name) {
+        size_t list_len = (size_t)ext[0] << 8 | ext[1];
         size_t name_len = (size_t)ext[3] << 8 | ext[4];
 
-        if (name_len <= TLS_NAME_MAX && name_len <= len - 5) {
+        if (list_len == len - 2 && name_len <= TLS_NAME_MAX && name_len <= len - 5) {
             f->hello.name_len = (uint16_t)name_len;
             memcpy(f->hello.name, ext + 5, name_len);
         }

@@ -25,11 +25,13 @@ my $weir = Weir->new(http => <<CONF);
     $modes
     server { listen 127.0.0.1:%port0% ssl; server_name crl.example; ssl_verify_client on; ssl_crl $dir/ca.crl;
         location / { return 200 "crl \$ssl_client_verify"; } }
+    server { listen 127.0.0.1:%port0% ssl; server_name moved.example; error_page 421 =200 /421;
+        location = /421 { return 200 "moved \$server_name"; } }
     server { listen 127.0.0.1:%port0% ssl; server_name page.example; ssl_verify_client on;
         error_page 495 496 =403 /sorry; location = /sorry { internal; return 200 "sorry \$status"; }
         location / { return 200 page; } }
     server { listen 127.0.0.1:%port0% ssl; server_name facts.example; ssl_verify_client on;
-        add_header X-Cert \$ssl_client_escaped_cert;
+            add_header X-Cert \$ssl_client_escaped_cert; add_header X-Line \$ssl_client_cert;
         location / { return 200 "\$ssl_client_s_dn|\$ssl_client_i_dn|\$ssl_client_s_dn_legacy|\$ssl_client_serial|\$ssl_client_fingerprint|\$ssl_client_v_remain|\$ssl_client_v_start|\$ssl_client_v_end|"; } }
 CONF
 
@@ -77,6 +79,7 @@ is(ask('off.example', 'good', %misdirected), '421', 'even with a good certificat
 is(ask('optional.example', 'good', %misdirected), '421', 'from a name that asks otherwise');
 is(ask('page.example', 'good', %misdirected), 'on SUCCESS', 'from a name that asks for the same');
 is(ask('on.example', 'good', host => 'off.example'), 'off SUCCESS', 'to a name that asks for nothing');
+is(ask('moved.example', '', %misdirected), 'moved moved.example', 'its error page is that of the name of the handshake');
 like($weir->error_log, qr{client attempted to request the server name different from the one that was negotiated}, 'the log says so');
 
 # Facts.
@@ -93,5 +96,6 @@ ok($days == 29 || $days == 30, 'days that remain');
 like("$start $end", qr/^\w{3} +\d+ \d\d:\d\d:\d\d \d{4} GMT \w{3} +\d+ \d\d:\d\d:\d\d \d{4} GMT$/, 'dates');
 my $pem = $answer->field('X-Cert') =~ s/%(..)/chr hex $1/ger;
 is($pem, $certs->text('good.crt'), 'the certificate itself');
+is($answer->field('X-Line') =~ tr/\t/\n/r . "\n", $pem, 'in one line');
 
 done_testing;

@@ -73,7 +73,7 @@ for my $client (@idle[ 0, 30, 59 ]) {
 
 my $dead = TlsClient->new($weir->port(2), rcvbuf => 65536);
 $dead->send_request('GET', '/big?dead');
-wait_for(sub { $weir->access_log =~ m{"GET /big\?dead } }, 'send_timeout');
+$weir->wait_log(qr{"GET /big\?dead }, 'access.log');
 my $answer = $dead->answer;
 ok(!$answer || !$answer->complete, 'a client that never reads is ended by send_timeout');
 

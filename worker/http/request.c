@@ -295,7 +295,9 @@ check_tls(struct request *r)
     switch (tls_check(r->x.conn, r->server->scope, request_arena(r), &why)) {
     case TLS_FINE:
         break;
-    case TLS_MISDIRECTED:
+    case TLS_MISDIRECTED: /* the answer comes from the server of the handshake */
+        r->server = http_default_server(r->x.conn);
+        r->x.scope = r->server->scope;
         return (struct verdict){ 421, why };
     case TLS_CERT_BAD:
         return (struct verdict){ 495, why };

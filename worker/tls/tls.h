@@ -8,13 +8,76 @@
 #ifndef WEIR_TLS_TLS_H
 #define WEIR_TLS_TLS_H
 
-#include "common/conf/directive.h"
+#include "common/conf/config.h"
 #include "worker/net/conn.h"
 
 /* Certificates, keys and everything else that a handshake needs; servers with equal settings share one. Lives as long as
  * the configuration. */
 struct tls_context;
+/* What the contexts of one configuration have in common: each file is read once. */
+struct tls_shared;
 struct scope;
+
+/* ---- settings ---- */
+
+/* A file that a directive names. path.len 0: none. */
+struct tls_file {
+    struct str path; /* absolute, ends with NUL; "data:..." holds the content itself */
+    struct conf_pos pos;
+};
+
+/* One `ssl_conf_command`. */
+struct tls_command {
+    struct str name, value; /* end with NUL */
+    struct conf_pos pos;
+};
+
+enum tls_protocol {
+    TLS_SSLV2 = 1,
+    TLS_SSLV3 = 2,
+    TLS_V1 = 4,
+    TLS_V1_1 = 8,
+    TLS_V1_2 = 16,
+    TLS_V1_3 = 32,
+};
+
+enum tls_verify { TLS_VERIFY_OFF, TLS_VERIFY_ON, TLS_VERIFY_OPTIONAL, TLS_VERIFY_OPTIONAL_NO_CA };
+
+enum tls_cache {
+    TLS_CACHE_NONE, /* clients are told that sessions may be reused; none is kept */
+    TLS_CACHE_OFF,  /* they are told that sessions are not reused */
+    TLS_CACHE_ON,   /* builtin, shared or both */
+};
+
+/* All that makes a context. Equal settings make the same one. */
+struct tls_settings {
+    bool client;         /* for connections to origins; what only servers have is not looked at */
+    struct conf_pos pos; /* of what is wrong without a place of its own */
+    struct vec certificates, keys; /* of struct tls_file; the n-th belong together */
+    struct tls_file password_file, dhparam;
+    uint32_t protocols; /* bits of enum tls_protocol */
+    struct str ciphers, curves;
+    struct vec commands; /* of struct tls_command */
+    bool prefer_server_ciphers;
+    uint64_t buffer_size; /* bytes of plain text in a record, at most 16384 */
+    bool early_data;
+
+    uint32_t verify; /* enum tls_verify; of a client: OFF or ON */
+    uint32_t verify_depth;
+    struct tls_file client_ca, trusted_ca, crl;
+
+    enum tls_cache cache;
+    uint32_t builtin_sessions;  /* 0: no builtin cache */
+    struct zone_spec *sessions; /* NULL: no shared cache */
+    uint64_t timeout_s;
+    bool tickets;
+    struct vec ticket_keys; /* of struct tls_file; none: keys of the server's own making */
+};
+
+struct tls_shared *tls_shared_new(struct arena *a);
+/* Finds or makes the context. While a configuration is loaded; NULL after conf_fail. */
+struct tls_context *tls_context_get(struct conf_load *l, struct tls_shared *shared,
+                                    const struct tls_settings *s);
 
 /* ---- settings of a server ---- */
 
@@ -40,6 +103,30 @@ struct tls_server_ops {
 };
 /* Takes over a fresh connection; it is closed when there is no handshake within `timeout_ms`. Nothing blocks. */
 void tls_accept(struct conn *c, const struct tls_server_ops *ops, uint64_t timeout_ms);
+
+/* ---- the client's side ---- */
+
+/* Where the newest session with a server is kept, for the next connection. Zeroed before first use. */
+struct tls_resume {
+    void *session;
+};
+void tls_resume_forget(struct tls_resume *r);
+
+/* What one connection wants. Everything is borrowed until `done`, `resume` until the connection closes. */
+struct tls_client {
+    struct str name; /* sent as SNI; len 0, or an address: none is */
+    struct str
+        verify_name; /* name or address that the certificate has to be for, when the context verifies */
+    struct str protocols;      /* for ALPN, in the form of the wire; len 0: none */
+    struct tls_resume *resume; /* NULL: a new session each time */
+    /* Takes c->on_event back. why: NULL, or what went wrong, to be logged by the caller, who closes c. */
+    void (*done)(struct conn *c, const char *why);
+};
+/* Takes over an outgoing connection that is established, until `done`, which may come at once. The timer is the
+ * caller's. c->owner stays. */
+void tls_connect(struct conn *c, const struct tls_context *context, const struct tls_client *o);
+/* The peer's end came without close_notify: what has no length may be incomplete (RFC 9112, 9.8). */
+bool tls_was_cut(const struct conn *c);
 
 /* ---- what is known of a connection ---- */
 

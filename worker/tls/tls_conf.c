@@ -64,8 +64,12 @@ add_file(struct conf_load *l, const struct directive *d, struct conf_node *n, vo
 
     if (str_find(n->args[1], '$') < n->args[1].len)
         return conf_fail(l, n, 1, "variables in \"%s\" are not supported by this version", d->name);
-    if (files->size == 0)
+    if (files->size == 0) {
         vec_init(files, conf_arena(l), sizeof(struct tls_file));
+        /* Most often there is one, and there may be thousands of servers. */
+        files->data = arena_alloc(conf_arena(l), sizeof(struct tls_file));
+        files->cap = files->data != NULL ? 1 : 0;
+    }
     f = VEC_PUSH(files, struct tls_file);
     if (f == NULL)
         return conf_fail(l, n, 0, "out of memory");
@@ -177,6 +181,7 @@ ssl_finish(struct conf_load *l, struct scope *s, void *conf)
         return conf_fail_at(l, c->verify_pos,
                             "no ssl_client_certificate or ssl_trusted_certificate for "
                             "ssl_verify_client");
+    c->s.pos = VEC_AT(&c->s.certificates, struct tls_file, 0)->pos;
     c->context = tls_context_get(l, c->shared, &c->s);
     return c->context != NULL;
 }

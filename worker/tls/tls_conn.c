@@ -28,8 +28,9 @@ enum {
     OUT_MAX = 128 * 1024,
     OUT_HARD_MAX = 256 * 1024, /* with what the library writes by itself (KeyUpdate) */
     RECORD_MAX = 16384,        /* bytes of plain text in a record */
-    RECORD_EXTRA = 512,        /* head, nonce, tag, padding: more than any cipher adds */
-    RECORD_MIN = 1024,         /* less room than for this much: `out` is sent first */
+    RECORD_LEAST = 64,
+    RECORD_EXTRA = 512,  /* head, nonce, tag, padding: more than any cipher adds */
+    RECORD_MIN = 1024,   /* less room than for this much: `out` is sent first */
     RECORD_SMALL = 4096, /* a client can use the first record when it has these many bytes ... */
     SMALL_TOTAL = 16384, /* ... at the beginning and after a pause */
     SMALL_AGAIN_MS = 1000,
@@ -341,10 +342,36 @@ on_watch(struct watch *w, unsigned bits)
         below(w, bits);
 }
 
+/* Bytes read ahead, in one piece. False: memory. */
+static bool
+join_chain(struct buf **chain)
+{
+    struct buf *joined;
+    size_t len = 0;
+
+    if (*chain == NULL || (*chain)->next == NULL)
+        return true;
+    for (struct buf *b = *chain; b != NULL; b = b->next)
+        len += buf_len(b);
+    joined = buf_get(len);
+    if (joined == NULL)
+        return false;
+    for (struct buf *b = *chain; b != NULL; b = b->next) {
+        memcpy(joined->mem + joined->end, b->mem + b->start, buf_len(b));
+        joined->end += (uint32_t)buf_len(b);
+    }
+    buf_put_chain(*chain);
+    *chain = joined;
+    return true;
+}
+
 bool
 tls_attach(struct conn *c, struct tls **made)
 {
     struct tls *t = free_list;
+
+    if (!join_chain(&c->in))
+        return false;
 
     if (t != NULL) {
         free_list = t->next_free;
@@ -393,6 +420,8 @@ tls_free(struct tls *t)
     buf_put_chain(t->raw);
     buf_put(t->out);
     buf_put(t->early);
+    free((char *)t->name.ptr);
+    t->name = STR_NONE;
     t->raw = t->out = t->early = NULL;
     t->ssl = NULL;
     loop_defer_free(tls_give_back, t);
@@ -491,6 +520,14 @@ read_failed(struct tls *t, int result)
         c->bits &= (uint8_t)~CONN_READABLE;
         return IO_EOF;
     default:
+        if (t->raw_eof) {
+            ERR_clear_error();
+            t->cut = true;
+            t->state = TLS_FAILED;
+            c->bits |= CONN_EOF;
+            c->bits &= (uint8_t)~CONN_READABLE;
+            return IO_EOF;
+        }
         return tls_broke(t, "SSL_read() failed");
     }
 }
@@ -545,7 +582,7 @@ tls_read(struct conn *c, struct iovec *iov, int n, size_t *got)
     *got = 0;
     if (t->state != TLS_OPEN && t->state != TLS_EARLY) {
         c->bits &= (uint8_t)~CONN_READABLE;
-        return IO_ERROR;
+        return t->cut ? IO_EOF : IO_ERROR;
     }
     for (int i = 0; i < n; i++) {
         size_t at = 0;
@@ -575,7 +612,8 @@ tls_read(struct conn *c, struct iovec *iov, int n, size_t *got)
 static size_t
 record_size(struct tls *t)
 {
-    size_t most = num_min(t->context->settings.buffer_size, RECORD_MAX);
+    uint64_t set = t->context->settings.buffer_size;
+    size_t most = set == 0 ? RECORD_MAX : num_max(RECORD_LEAST, num_min(set, RECORD_MAX));
 
     if (clock_ms - t->wrote_ms > SMALL_AGAIN_MS)
         t->small_sent = 0;
@@ -866,6 +904,14 @@ tls_close(struct conn *c)
     c->layer = NULL;
     c->ops = &conn_plain_ops;
     tls_free(t);
+}
+
+bool
+tls_was_cut(const struct conn *c)
+{
+    const struct tls *t = tls_of(c);
+
+    return t != NULL && t->cut;
 }
 
 const struct conn_ops tls_ops = {

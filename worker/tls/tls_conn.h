@@ -40,11 +40,15 @@ struct tls {
     /* The handshake. */
     const struct tls_server_ops *ops; /* the server's side */
     const void *server;               /* what ops->choose said */
-    struct str name;                  /* $ssl_server_name; lives in the connection's arena */
+    struct str name;                  /* $ssl_server_name; ours */
     struct list waiting;              /* in the line of handshakes that wait for their turn */
     struct buf *early;                /* the first early data, for the first read */
     bool early_over;                  /* there is none, or no more */
     uint64_t began_us, took_us;       /* the ClientHello was complete; from there to the end */
+    void (*done)(struct conn *c, const char *why); /* the client's side */
+    struct str verify_name;
+    struct tls_resume *resume;
+    bool cut; /* the peer's end came without close_notify */
     struct tls *next_free;
 };
 
@@ -56,8 +60,14 @@ tls_of(const struct conn *c)
     return c->ops == &tls_ops ? c->layer : NULL;
 }
 
-/* What a context needs for its connections. */
+/* What a context needs for its connections: a server's, a client's. */
 void tls_conn_set_up(SSL_CTX *ctx);
+void tls_connect_set_up(SSL_CTX *ctx);
+/* One step of a handshake at a time, within the budget of the turn: `step` is called now, or when it is t's turn. */
+void tls_take_turn(struct tls *t);
+void tls_connect_step(struct tls *t);
+/* Keeps a copy of a name, in lower case. False: memory. */
+bool tls_keep_name(struct tls *t, struct str name);
 /* Puts the layer on a connection; it reads `raw` and the socket. False: memory. */
 bool tls_attach(struct conn *c, struct tls **t);
 /* The connection is a plain one again; what was read of it lies in c->in. */

@@ -95,7 +95,8 @@ tls_verify_is_same(const struct tls_settings *a, const struct tls_settings *b)
 static void
 add_binding(struct text *t, const struct tls_settings *s)
 {
-    text_fmt(t, "%u %u %u %d ", s->verify, s->verify_depth, s->protocols, s->prefer_server_ciphers);
+    text_fmt(t, "%d %u %u %u %d ", s->client, s->verify, s->verify_depth, s->protocols,
+             s->prefer_server_ciphers);
     text_fmt(t, "%zu:%.*s", s->ciphers.len, STR(s->ciphers));
     text_fmt(t, "%zu:%.*s", s->curves.len, STR(s->curves));
     VEC_FOREACH (c, struct tls_command, &s->commands)
@@ -361,8 +362,10 @@ options_of(const struct tls_settings *s)
     };
     /* IGNORE_UNEXPECTED_EOF: many clients leave without close_notify, and HTTP frames its messages by itself.
      * NO_ANTI_REPLAY: it knows the tickets of one process only, so it would protect nothing and refuse most. */
-    uint64_t options = SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
-                       SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_ANTI_REPLAY;
+    uint64_t options = SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_ANTI_REPLAY;
+
+    if (!s->client)
+        options |= SSL_OP_IGNORE_UNEXPECTED_EOF;
 
     for (size_t i = 0; i < ARRAY_LEN(off); i++) {
         if (!(s->protocols & off[i].protocol))
@@ -407,7 +410,7 @@ run_commands(struct conf_load *l, const struct tls_settings *s, SSL_CTX *ctx)
         return true;
     conf = SSL_CONF_CTX_new();
     if (conf == NULL)
-        return conf_fail_at(l, VEC_AT(&s->commands, struct tls_command, 0)->pos, "out of memory");
+        return conf_fail_at(l, s->pos, "out of memory");
     SSL_CONF_CTX_set_flags(conf, SSL_CONF_FLAG_FILE | SSL_CONF_FLAG_SERVER | SSL_CONF_FLAG_CLIENT |
                                      SSL_CONF_FLAG_CERTIFICATE | SSL_CONF_FLAG_SHOW_ERRORS);
     SSL_CONF_CTX_set_ssl_ctx(conf, ctx);
@@ -419,8 +422,7 @@ run_commands(struct conf_load *l, const struct tls_settings *s, SSL_CTX *ctx)
         break;
     }
     if (good && SSL_CONF_CTX_finish(conf) != 1)
-        good = conf_fail_at(l, VEC_AT(&s->commands, struct tls_command, 0)->pos,
-                            "SSL_CONF_finish() failed%s", tls_error_text());
+        good = conf_fail_at(l, s->pos, "SSL_CONF_finish() failed%s", tls_error_text());
     SSL_CONF_CTX_free(conf);
     return good;
 }
@@ -428,7 +430,7 @@ run_commands(struct conf_load *l, const struct tls_settings *s, SSL_CTX *ctx)
 static bool
 set_up_protocols(struct conf_load *l, const struct tls_settings *s, SSL_CTX *ctx)
 {
-    struct conf_pos pos = VEC_AT(&s->certificates, struct tls_file, 0)->pos;
+    struct conf_pos pos = s->pos;
     char *text = arena_cstr(conf_arena(l), s->ciphers);
 
     /* The system's own limits (openssl.cnf) make way: what the configuration says holds. */
@@ -517,6 +519,8 @@ set_up_trust(struct conf_load *l, const struct tls_settings *s, SSL_CTX *ctx, EV
         return false;
     if (s->verify != TLS_VERIFY_OFF)
         tls_verify_set_up(ctx, s->verify_depth);
+    else if (s->client)
+        SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
     return bind_file(l, &s->client_ca, bind) && bind_file(l, &s->trusted_ca, bind) &&
            bind_file(l, &s->crl, bind);
 }
@@ -532,8 +536,8 @@ set_up_sessions(struct conf_load *l, struct tls_shared *shared, const struct tls
 
     if (EVP_DigestFinal_ex(bind, digest, &len) != 1 || len > SSL_MAX_SID_CTX_LENGTH ||
         SSL_CTX_set_session_id_context(c->ssl, digest, len) != 1)
-        return conf_fail_at(l, VEC_AT(&s->certificates, struct tls_file, 0)->pos,
-                            "SSL_CTX_set_session_id_context() failed%s", tls_error_text());
+        return conf_fail_at(l, s->pos, "SSL_CTX_set_session_id_context() failed%s",
+                            tls_error_text());
     SSL_CTX_set_timeout(c->ssl, (long)s->timeout_s);
     if (s->timeout_s > shared->timeout_max_s)
         shared->timeout_max_s = s->timeout_s;
@@ -552,11 +556,14 @@ set_up(struct conf_load *l, struct tls_shared *shared, const struct tls_settings
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                               SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_read_ahead(ctx, 1);
-    tls_conn_set_up(ctx);
+    if (s->client)
+        tls_connect_set_up(ctx);
+    else
+        tls_conn_set_up(ctx);
     if (s->early_data)
         SSL_CTX_set_max_early_data(ctx, 16384);
     return use_pairs(l, shared, s, ctx, bind) && set_up_protocols(l, s, ctx) &&
-           set_up_trust(l, s, ctx, bind) && set_up_sessions(l, shared, s, c, bind);
+           set_up_trust(l, s, ctx, bind) && (s->client || set_up_sessions(l, shared, s, c, bind));
 }
 
 /* NULL after conf_fail. `text` has all of the settings; its first `binding` bytes bind sessions. */
@@ -573,9 +580,8 @@ context_new(struct conf_load *l, struct tls_shared *shared, const struct tls_set
         EVP_DigestInit_ex(bind, EVP_sha256(), NULL) != 1 ||
         EVP_DigestUpdate(bind, text.ptr, binding) != 1)
         goto no_memory;
-    *c = (struct tls_context){ .ssl = SSL_CTX_new(TLS_server_method()),
-                               .settings = *s,
-                               .shared = shared };
+    *c = (struct tls_context){ .settings = *s, .shared = shared };
+    c->ssl = SSL_CTX_new(s->client ? TLS_client_method() : TLS_server_method());
     if (c->ssl == NULL || !arena_on_free(shared->arena, context_free, c->ssl) ||
         !hash_set(&shared->contexts, key, c))
         goto no_memory;
@@ -585,8 +591,7 @@ context_new(struct conf_load *l, struct tls_shared *shared, const struct tls_set
 
 no_memory:
     EVP_MD_CTX_free(bind);
-    conf_fail_at(l, VEC_AT(&s->certificates, struct tls_file, 0)->pos, "out of memory%s",
-                 tls_error_text());
+    conf_fail_at(l, s->pos, "out of memory%s", tls_error_text());
     return NULL;
 }
 
@@ -602,7 +607,7 @@ tls_context_get(struct conf_load *l, struct tls_shared *shared, const struct tls
     arena_init(&a, 4096);
     text = settings_text(&a, s, &binding);
     if (text.ptr == NULL)
-        conf_fail_at(l, VEC_AT(&s->certificates, struct tls_file, 0)->pos, "out of memory");
+        conf_fail_at(l, s->pos, "out of memory");
     else
         c = hash_get(&shared->contexts, text);
     if (c == NULL && text.ptr != NULL)

@@ -7,6 +7,7 @@
  * what goes beyond it waits in a line, so that a storm of new clients does not hold up the requests of others.
  */
 #include <openssl/err.h>
+#include <stdlib.h>
 
 #include "common/base/num.h"
 #include "common/sys/clock.h"
@@ -26,7 +27,6 @@ static struct task line_task, turn_hook;
 static uint64_t used_us; /* of this turn's budget */
 
 static void handshake_on_event(struct conn *c);
-static void handshake_go_on(struct tls *t);
 
 /* ---- the end of it ---- */
 
@@ -147,7 +147,10 @@ step_in_budget(struct tls *t)
 {
     uint64_t from = clock_now_us();
 
-    handshake_step(t);
+    if (t->client)
+        tls_connect_step(t);
+    else
+        handshake_step(t);
     used_us += clock_now_us() - from;
 }
 
@@ -172,8 +175,8 @@ on_turn(struct task *task)
         task_ready(&line_task);
 }
 
-static void
-handshake_go_on(struct tls *t)
+void
+tls_take_turn(struct tls *t)
 {
     if (list_linked(&t->waiting))
         return;
@@ -191,33 +194,41 @@ handshake_go_on(struct tls *t)
 static void
 handshake_on_event(struct conn *c)
 {
-    handshake_go_on(c->layer);
+    tls_take_turn(c->layer);
 }
 
 /* ---- the ClientHello ---- */
 
-/* Keeps the name, as a server_name is compared: lower case, without a trailing dot. What is no host name is none. */
-static bool
-keep_name(struct tls *t, const struct tls_hello *h)
+bool
+tls_keep_name(struct tls *t, struct str name)
 {
-    char name[TLS_NAME_MAX];
-    size_t len = h->name_len;
+    char *copy = malloc(name.len + 1);
 
-    if (len > 0 && h->name[len - 1] == '.')
-        len--;
-    for (size_t i = 0; i < len; i++) {
-        char c = char_lower(h->name[i]);
-        bool good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-                    (c == '.' && i > 0 && name[i - 1] != '.') || (unsigned char)c >= 0x80;
+    if (copy == NULL)
+        return false;
+    for (size_t i = 0; i < name.len; i++)
+        copy[i] = char_lower(name.ptr[i]);
+    copy[name.len] = '\0';
+    t->name = str_n(copy, name.len);
+    return true;
+}
 
-        if (!good) {
-            len = 0;
-            break;
-        }
-        name[i] = c;
+/* A name as it is compared with server_name: without a trailing dot. What is no host name is none. */
+static struct str
+host_name(const struct tls_hello *h)
+{
+    struct str name = str_n(h->name, h->name_len);
+
+    if (name.len > 0 && name.ptr[name.len - 1] == '.')
+        name.len--;
+    for (size_t i = 0; i < name.len; i++) {
+        char c = char_lower(name.ptr[i]);
+
+        if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' &&
+            (unsigned char)c < 0x80 && (c != '.' || i == 0 || name.ptr[i - 1] == '.'))
+            return S("");
     }
-    t->name = len > 0 ? arena_str(&t->c->arena, str_n(name, len)) : S("");
-    return t->name.ptr != NULL;
+    return name;
 }
 
 /* An alert before there is a session: fatal, unrecognized_name (RFC 6066, 3). */
@@ -243,7 +254,7 @@ hello_done(struct tls *t, const struct tls_hello *h)
 
     conn_set_idle(c, false);
     t->began_us = clock_now_us();
-    if (!keep_name(t, h)) {
+    if (!tls_keep_name(t, host_name(h))) {
         handshake_end(t, LOG_LEVEL_ALERT, ENOMEM, "no memory for a handshake");
         return;
     }
@@ -259,7 +270,7 @@ hello_done(struct tls *t, const struct tls_hello *h)
     SSL_set_accept_state(t->ssl);
     t->state = TLS_HANDSHAKE;
     c->on_event = handshake_on_event;
-    handshake_go_on(t);
+    tls_take_turn(t);
 }
 
 /* Room for more of the ClientHello. False: memory. */

@@ -62,6 +62,8 @@ read_names(struct cursor ext, struct tls_hello *h)
 {
     struct cursor list = vector(&ext, 2);
 
+    if (list.left == 0 || ext.left > 0)
+        return false;
     while (!list.failed && list.left > 0) {
         size_t type = number(&list, 1);
         struct cursor name = vector(&list, 2);

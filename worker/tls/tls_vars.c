@@ -258,7 +258,8 @@ get_raw_cert(struct exchange *x, struct var_value *v, const void *data)
         var_found(v, str_n(pem.ptr, pem.len + 1)); /* with its last line end */
 }
 
-/* For a field: each line but the first begins with a tab. */
+/* For a field: lines are parted by tabs.
+ * nginx differs: it folds the field (line end and tab), which a sender must not do (RFC 9112, 5.2). */
 static void
 get_cert(struct exchange *x, struct var_value *v, const void *data)
 {
@@ -272,7 +273,7 @@ get_cert(struct exchange *x, struct var_value *v, const void *data)
     text_init(&t, &x->mem->arena);
     while (str_split(&pem, '\n', &piece)) {
         if (!first)
-            TEXT_LIT(&t, "\n\t");
+            text_char(&t, '\t');
         text_add(&t, piece);
         first = false;
     }
