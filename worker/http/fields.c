@@ -275,6 +275,10 @@ fields_remove_field(struct fields *f, struct field *one)
     if (one->removed)
         return;
     one->removed = true;
+    if (one->last == number) { /* the only one of its name */
+        f->first[one->id] = 0;
+        return;
+    }
     first = one->id != FIELD_OTHER ? fields_get(f, one->id) : NULL;
     if (first == NULL)
         return;
