@@ -238,7 +238,7 @@ static bool
 add_expires(struct request *r, struct response *res, const struct headers_conf *c)
 {
     struct expiry e = c->expires;
-    int64_t now = (int64_t)(clock_wall_ms / 1000), at = now;
+    int64_t now = (int64_t)(clock_wall_ms / 1000), at = now, modified;
 
     if (c->expires_text.set && !template_is_const(&c->expires_text) &&
         !expiry_parse(template_expand(&r->x, &c->expires_text), c->expires_modified, &e))
@@ -254,7 +254,8 @@ add_expires(struct request *r, struct response *res, const struct headers_conf *
         at = now + e.seconds;
         break;
     case EXPIRES_MODIFIED: /* an age of 0 means now, whenever the file was changed */
-        at = (res->last_modified >= 0 && e.seconds != 0 ? res->last_modified : now) + e.seconds;
+        modified = response_last_modified(res);
+        at = (modified >= 0 && e.seconds != 0 ? modified : now) + e.seconds;
         break;
     case EXPIRES_DAILY:
         at = next_daily(now, e.seconds);
@@ -275,8 +276,7 @@ replace_validator(struct response *res, const struct added_field *f, struct str 
         fields_remove(&res->fields, FIELD_ETAG);
         return true;
     }
-    res->last_modified = -1;
-    fields_remove(&res->fields, FIELD_LAST_MODIFIED);
+    response_drop_last_modified(res);
     if (value.len == 0 || date_parse(value, &res->last_modified))
         return true;
     res->last_modified = -1;

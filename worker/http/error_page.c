@@ -234,7 +234,7 @@ drop_body(struct response *res)
     res->content_type = STR_NONE;
     res->charset = STR_NONE;
     res->etag = STR_NONE;
-    res->last_modified = -1;
+    response_drop_last_modified(res);
     res->accept_ranges = false;
     res->reason = STR_NONE;
     res->from_origin = false;

@@ -50,8 +50,6 @@ struct name_set {
 bool name_set_add(struct name_set *s, struct arena *a, struct str name);
 void name_set_remove(struct name_set *s, struct str name);
 bool name_set_has(const struct name_set *s, const struct field *f);
-/* Whether Connection names further fields that belong to that connection alone (RFC 9110, 7.6.1). */
-bool connection_nominates(const struct fields *fields);
 
 /* The settings that all protocols share: origin_conf.h makes their rows, prefixed per protocol. Times in ms. */
 struct origin_conf {

@@ -452,46 +452,71 @@ intercept(struct origin *o)
     return phase_respond(&r->x, status);
 }
 
-/* Takes a field that has a place of its own in the response out of the list. */
+/* A field that has a place of its own in the response. */
 static struct str
-own_place(struct origin *o, enum field_id id, bool *taken)
+own_place(const struct origin *o, enum field_id id)
 {
-    taken[id] = true;
     return o->conf->hidden->known[id] ? STR_NONE : fields_value(&o->res.fields, id);
 }
 
-/* What the client gets of the origin's head. The request's own response may hold fields of an earlier location. */
+/* Whether the client gets a field of the origin's head. */
+static bool
+is_passed(const struct origin *o, const struct field *f, bool nominates)
+{
+    switch (f->id) {
+    case FIELD_CONTENT_TYPE: /* has a place of its own */
+    case FIELD_ETAG:
+        return false;
+    case FIELD_ACCEPT_RANGES:
+        if (o->conf->force_ranges)
+            return false;
+        break;
+    }
+    return !name_set_has(o->conf->hidden, f) &&
+           !(nominates && fields_has_token(&o->res.fields, FIELD_CONNECTION, f->name));
+}
+
+/* The request's own response may hold fields of an earlier location. False: memory. */
+static bool
+pass_fields(struct origin *o)
+{
+    const struct fields *from = &o->res.fields;
+    struct fields *to = &o->r->res.fields;
+    bool nominates = o->res.status != 101 && (fields_connection(from) & CONNECTION_NOMINATES) != 0;
+    bool empty = to->n == 0;
+    struct field *f;
+
+    if (empty && !fields_copy(to, from))
+        return false;
+    for (uint32_t i = 0; (f = fields_each(from, &i)) != NULL;) {
+        bool passed = is_passed(o, f, nominates);
+
+        if (empty && !passed)
+            fields_remove_field(to, &to->at[i - 1]);
+        else if (!empty && passed)
+            fields_add(to, f->id, f->name, f->value);
+    }
+    return !to->failed;
+}
+
+/* What the client gets of the origin's head. */
 static bool
 pass_head(struct origin *o)
 {
     const struct response *from = &o->res;
     struct response *to = &o->r->res;
-    const struct name_set *hidden = o->conf->hidden;
-    bool taken[FIELD_COUNT] = { false };
-    bool nominates = from->status != 101 && connection_nominates(&from->fields);
-    struct field *f;
 
     to->status = from->status;
     to->reason = from->reason;
     to->length = from->length;
-    to->content_type = own_place(o, FIELD_CONTENT_TYPE, taken);
-    to->etag = own_place(o, FIELD_ETAG, taken);
+    to->content_type = own_place(o, FIELD_CONTENT_TYPE);
+    to->etag = own_place(o, FIELD_ETAG);
     to->last_modified = -1;
-    if (from->last_modified >= 0 && own_place(o, FIELD_LAST_MODIFIED, taken).ptr != NULL)
-        to->last_modified = from->last_modified;
-    if (o->conf->force_ranges) {
-        to->accept_ranges = true;
-        taken[FIELD_ACCEPT_RANGES] = true;
-    }
+    to->accept_ranges |= o->conf->force_ranges;
     to->keep_length = true;
     to->from_origin = true;
-    for (uint32_t i = 0; (f = fields_each(&from->fields, &i)) != NULL;) {
-        if (taken[f->id] || name_set_has(hidden, f))
-            continue;
-        if (nominates && fields_has_token(&from->fields, FIELD_CONNECTION, f->name))
-            continue;
-        fields_add(&to->fields, f->id, f->name, f->value);
-    }
+    if (!pass_fields(o))
+        return false;
     o->driver->rewrite(o, to);
     return !to->fields.failed;
 }

@@ -5,7 +5,6 @@
 #include "worker/proxy/proxy.h"
 
 #include "worker/http/body.h"
-#include "worker/http/date.h"
 #include "worker/http/request_body.h"
 
 /* ---- proxy_pass ---- */
@@ -227,8 +226,6 @@ fill_response(struct origin *o, const struct h1_response_head *head)
         res->length = 0;
     res->content_type = fields_value(&res->fields, FIELD_CONTENT_TYPE);
     res->etag = fields_value(&res->fields, FIELD_ETAG);
-    res->last_modified = -1;
-    (void)date_parse(fields_value(&res->fields, FIELD_LAST_MODIFIED), &res->last_modified);
 }
 
 /* The log line of a response head that is none. */
