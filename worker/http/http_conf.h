@@ -75,7 +75,9 @@ struct http_conf {
     struct temp_path client_body_temp_path;
     bool sendfile, tcp_nopush, tcp_nodelay;
     uint64_t sendfile_max_chunk;
-    uint32_t aio; /* enum aio_mode */
+    uint32_t aio;                  /* enum aio_mode */
+    struct template aio_pool_name; /* of `aio threads=`; not set: "default" */
+    struct offload_pool *aio_pool; /* NULL: its name has variables */
     uint64_t read_ahead;
     struct conf_bufs output_buffers;
     uint64_t postpone_output;

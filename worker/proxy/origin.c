@@ -403,6 +403,8 @@ begin_connect(struct origin *o)
 {
     struct connect_options opt = { .timeout_ms = o->conf->connect_timeout_ms,
                                    .keepalive = o->conf->socket_keepalive,
+                                   .rcvbuf = (uint32_t)o->conf->socket_rcvbuf,
+                                   .sndbuf = (uint32_t)o->conf->socket_sndbuf,
                                    .transparent = o->conf->bind_transparent };
 
     if (!source_address(o))

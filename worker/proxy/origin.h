@@ -59,8 +59,9 @@ struct origin_conf {
     uint64_t connect_timeout_ms, send_timeout_ms, read_timeout_ms;
     bool buffering, request_buffering, ignore_client_abort, intercept_errors, pass_request_headers;
     bool pass_request_body, pass_trailers, socket_keepalive, force_ranges, bind_transparent;
-    uint64_t buffer_size;     /* of the response head */
-    struct conf_bufs buffers; /* number x size: the memory limit of the spool */
+    uint64_t socket_rcvbuf, socket_sndbuf; /* bytes; 0: the system's choice */
+    uint64_t buffer_size;                  /* of the response head */
+    struct conf_bufs buffers;              /* number x size: the memory limit of the spool */
     uint64_t busy_buffers_size, max_temp_file_size, temp_file_write_size;
     struct temp_path temp_path;
     uint32_t next_upstream;            /* bits of enum upstream_failure */

@@ -36,6 +36,8 @@ bool origin_conf_finish(struct conf_load *l, struct scope *s, struct origin_conf
         D_FLAG(p "_pass_request_body", ORIGIN_CTX, T, origin.pass_request_body, DEFAULT(on)),      \
         D_FLAG(p "_pass_trailers", ORIGIN_CTX, T, origin.pass_trailers, DEFAULT(off)),             \
         D_FLAG(p "_socket_keepalive", ORIGIN_CTX, T, origin.socket_keepalive, DEFAULT(off)),       \
+        D_SIZE(p "_socket_rcvbuf", ORIGIN_CTX, T, origin.socket_rcvbuf, RANGE(1, INT32_MAX)),      \
+        D_SIZE(p "_socket_sndbuf", ORIGIN_CTX, T, origin.socket_sndbuf, RANGE(1, INT32_MAX)),      \
         D_FLAG(p "_force_ranges", ORIGIN_CTX, T, origin.force_ranges, DEFAULT(off)),               \
         D_SIZE(p "_buffer_size", ORIGIN_CTX, T, origin.buffer_size, DEFAULT(4k)),                  \
         D_BUFS(p "_buffers", ORIGIN_CTX, T, origin.buffers, DEFAULT(8 4k)),                        \
