@@ -92,6 +92,7 @@ struct http_conf {
     bool absolute_redirect, server_name_in_redirect, port_in_redirect;
     bool etag, log_not_found, log_subrequest, recursive_error_pages, chunked_transfer_encoding;
     uint32_t if_modified_since; /* enum if_modified_since */
+    struct vec early_hints;     /* conditions for passing 103 on; none: it is not */
     uint32_t max_ranges;        /* UINT32_MAX: unlimited */
     uint32_t server_tokens;     /* enum server_tokens */
     struct template server_tokens_text;

@@ -501,6 +501,7 @@ static const struct directive http_core_directives[] = {
     D_MSEC("send_timeout", HSL, T, send_timeout_ms, DEFAULT(60s)),
     D_SIZE("send_lowat", HSL, T, send_lowat, DEFAULT(0)),
     D_FLAG("chunked_transfer_encoding", HSL, T, chunked_transfer_encoding, DEFAULT(on)),
+    D_CALL("early_hints", HSL, ARGS(1, ARGS_ANY), conf_set_conditions, FIELD(T, early_hints)),
     D_FLAG("reset_timedout_connection", HSL, T, reset_timedout_connection, DEFAULT(off)),
     D_SIZE("subrequest_output_buffer_size", HSL, T, subrequest_output_buffer_size, DEFAULT(4k)),
 

@@ -70,6 +70,9 @@ struct origin_conf {
     struct vec hide, pass;             /* of struct str: hide_header, pass_header */
     uint32_t ignore_headers;           /* bits of enum origin_ignore */
     struct template limit_rate;
+    struct template store;   /* the path; not set: */
+    bool store_at_root;      /* where root or alias say, else nowhere */
+    uint32_t store_access;   /* mode of the files */
     struct name_set *hidden; /* derived: what is not passed on to the client */
 };
 
@@ -148,6 +151,7 @@ struct origin {
     bool out_open;       /* the response's body was made and not stopped yet */
     bool splicing;       /* the consumer takes pipes: bytes are left to it while it takes any */
     struct source out;   /* what the response's body is: cursor, splice, or direct reads */
+    struct str store;    /* where the response is kept as a file, NUL behind; empty: nowhere */
     struct spool *spool; /* buffered response; NULL: unbuffered, or complete with its head */
     struct task pump;    /* reads into the spool what the consumer did not pull */
     struct rate rate;    /* of reading: limit_rate */
@@ -189,5 +193,14 @@ void origin_body_close(struct origin *o);
 void origin_pass_trailers(struct origin *o);
 /* Gives the head on, in a phase. */
 enum phase_result origin_respond(struct origin *o);
+
+/* ---- origin_store.c ---- */
+
+/* The head is about to be given on: sets o->store when this response is one to keep. */
+void origin_store_begin(struct origin *o);
+/* o->spool is complete: its file gets the name. Failures are logged. */
+void origin_store_save(struct origin *o);
+/* The same for a body that came whole with its head. */
+void origin_store_bytes(struct origin *o, struct str body);
 
 #endif
