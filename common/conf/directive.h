@@ -122,6 +122,9 @@ struct conf_bufs {
     uint64_t size; /* bytes of each */
 };
 bool conf_set_bufs(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf);
+/* "user:rw", "group:r", "all:r": the mode of new files, uint32_t; the user's rights are rw when they are not told. */
+bool conf_set_access(struct conf_load *l, const struct directive *d, struct conf_node *n,
+                     void *conf);
 /* Every argument as a str, appended to a struct vec (I_LIST). */
 bool conf_set_list(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf);
 bool conf_set_nothing(struct conf_load *l, const struct directive *d, struct conf_node *n,

@@ -467,8 +467,9 @@ h1_parse_response(struct str head, struct h1_response_head *out, struct fields *
         why = parse_field(&next, end, &f);
         if (why != NULL)
             return why;
+        /* nginx differs: it passes a name on that is none (RFC 9110, 5.1) */
         if (f.kind == NAME_ODD)
-            return "invalid header line";
+            continue;
         if (fields_add(fields, f.id, f.name, f.value) == NULL)
             return "too many header lines";
     }

@@ -283,7 +283,7 @@ follow_rule(struct request *r, const struct error_page_rule *rule, int status)
     }
     if (!status_is_redirect(r->res.error_status))
         r->res.error_status = 302;
-    if (fields_set(&r->res.fields, FIELD_LOCATION, STR_NONE, target) == NULL)
+    if (!redirect_set_location(r, target))
         return send_built_in(r, 500);
     return send_built_in(r, r->res.error_status);
 }

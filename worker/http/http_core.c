@@ -10,6 +10,7 @@
 
 #include "build/config.h"
 #include "common/base/num.h"
+#include "common/event/offload.h"
 #include "worker/http/filter.h"
 #include "worker/http/server.h"
 
@@ -92,21 +93,23 @@ static bool
 aio_set(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
 {
     struct http_conf *c = conf;
-    struct str value = n->args[1], pool;
+    struct str value = n->args[1], pool = S("default");
 
-    (void)d;
     if (str_eq(value, S("off")))
         c->aio = AIO_OFF;
     else if (str_eq(value, S("on")))
         c->aio = AIO_ON;
-    else if (str_eq(value, S("threads")))
+    else if (str_eq(value, S("threads")) || conf_param(value, "threads", &pool))
         c->aio = AIO_THREADS;
-    else if (conf_param(value, "threads", &pool))
-        return conf_fail(l, n, 1,
-                         "thread pools with a name are not supported, write \"aio threads\"");
     else
         return conf_fail(l, n, 1, "\"%s\" directive invalid value", d->name);
-    return true;
+    c->aio_pool = NULL;
+    if (!template_compile(l, n, 1, pool, &c->aio_pool_name))
+        return false;
+    if (!template_is_const(&c->aio_pool_name))
+        return true;
+    c->aio_pool = offload_pool_find(pool);
+    return c->aio_pool != NULL || conf_fail(l, n, 1, "unknown thread pool \"%.*s\"", STR(pool));
 }
 
 static bool
@@ -498,6 +501,7 @@ static const struct directive http_core_directives[] = {
     D_MSEC("send_timeout", HSL, T, send_timeout_ms, DEFAULT(60s)),
     D_SIZE("send_lowat", HSL, T, send_lowat, DEFAULT(0)),
     D_FLAG("chunked_transfer_encoding", HSL, T, chunked_transfer_encoding, DEFAULT(on)),
+    D_CALL("early_hints", HSL, ARGS(1, ARGS_ANY), conf_set_conditions, FIELD(T, early_hints)),
     D_FLAG("reset_timedout_connection", HSL, T, reset_timedout_connection, DEFAULT(off)),
     D_SIZE("subrequest_output_buffer_size", HSL, T, subrequest_output_buffer_size, DEFAULT(4k)),
 

@@ -403,6 +403,8 @@ begin_connect(struct origin *o)
 {
     struct connect_options opt = { .timeout_ms = o->conf->connect_timeout_ms,
                                    .keepalive = o->conf->socket_keepalive,
+                                   .rcvbuf = (uint32_t)o->conf->socket_rcvbuf,
+                                   .sndbuf = (uint32_t)o->conf->socket_sndbuf,
                                    .transparent = o->conf->bind_transparent };
 
     if (!source_address(o))
@@ -561,17 +563,30 @@ on_head(struct origin *o)
     return STEP_WAIT;
 }
 
-/* 100 answers an Expect that we never send on; the others are the client's to know (RFC 9110, 15.2). */
+/* 100 answers an Expect that we never send on; the others are the client's to know (RFC 9110, 15.2), but old ones fail on
+ * 103 (RFC 8297, 3): it takes early_hints. */
+static bool
+inform_is_wanted(const struct origin *o)
+{
+    const struct vec *hints = &HTTP_CONF(o->r)->early_hints;
+
+    if (o->res.status != 103)
+        return o->res.status != 100;
+    return hints->len > 0 && conditions_hold(&o->r->x, hints);
+}
+
 static void
 pass_inform(struct origin *o)
 {
     struct exchange *x = &o->r->x;
 
+    if (x->sink->inform == NULL || !inform_is_wanted(o))
+        return;
+
     for (size_t i = 0; i < o->res.fields.n; i++)
         if (name_set_has(o->conf->hidden, &o->res.fields.at[i]))
             fields_remove_field(&o->res.fields, &o->res.fields.at[i]);
-    if (o->res.status != 100 && x->sink->inform != NULL)
-        x->sink->inform(x, &o->res);
+    x->sink->inform(x, &o->res);
 }
 
 static enum step
@@ -614,6 +629,8 @@ origin_response_complete(struct origin *o)
     o->state = ORIGIN_DONE;
     if (o->spool != NULL)
         spool_seal(o->spool, SPOOL_COMPLETE);
+    if (o->store.len > 0 && o->spool != NULL)
+        origin_store_save(o);
 }
 
 static enum step
@@ -814,7 +831,8 @@ outlives_client(const struct request *r)
 {
     const struct origin *o = origin_of(r);
 
-    return o != NULL && o->conf->ignore_client_abort && o->state != ORIGIN_DONE;
+    return o != NULL && (o->conf->ignore_client_abort || o->store.len > 0) &&
+           o->state != ORIGIN_DONE;
 }
 
 __attribute__((constructor)) static void

@@ -57,8 +57,9 @@ struct origin_conf {
     uint64_t connect_timeout_ms, send_timeout_ms, read_timeout_ms;
     bool buffering, request_buffering, ignore_client_abort, intercept_errors, pass_request_headers;
     bool pass_request_body, pass_trailers, socket_keepalive, force_ranges, bind_transparent;
-    uint64_t buffer_size;     /* of the response head */
-    struct conf_bufs buffers; /* number x size: the memory limit of the spool */
+    uint64_t socket_rcvbuf, socket_sndbuf; /* bytes; 0: the system's choice */
+    uint64_t buffer_size;                  /* of the response head */
+    struct conf_bufs buffers;              /* number x size: the memory limit of the spool */
     uint64_t busy_buffers_size, max_temp_file_size, temp_file_write_size;
     struct temp_path temp_path;
     uint32_t next_upstream;            /* bits of enum upstream_failure */
@@ -67,6 +68,9 @@ struct origin_conf {
     struct vec hide, pass;             /* of struct str: hide_header, pass_header */
     uint32_t ignore_headers;           /* bits of enum origin_ignore */
     struct template limit_rate;
+    struct template store;   /* the path; not set: */
+    bool store_at_root;      /* where root or alias say, else nowhere */
+    uint32_t store_access;   /* mode of the files */
     struct name_set *hidden; /* derived: what is not passed on to the client */
 };
 
@@ -145,6 +149,7 @@ struct origin {
     bool out_open;       /* the response's body was made and not stopped yet */
     bool splicing;       /* the consumer takes pipes: bytes are left to it while it takes any */
     struct source out;   /* what the response's body is: cursor, splice, or direct reads */
+    struct str store;    /* where the response is kept as a file, NUL behind; empty: nowhere */
     struct spool *spool; /* buffered response; NULL: unbuffered, or complete with its head */
     struct task pump;    /* reads into the spool what the consumer did not pull */
     struct rate rate;    /* of reading: limit_rate */
@@ -186,5 +191,14 @@ void origin_body_close(struct origin *o);
 void origin_pass_trailers(struct origin *o);
 /* Gives the head on, in a phase. */
 enum phase_result origin_respond(struct origin *o);
+
+/* ---- origin_store.c ---- */
+
+/* The head is about to be given on: sets o->store when this response is one to keep. */
+void origin_store_begin(struct origin *o);
+/* o->spool is complete: its file gets the name. Failures are logged. */
+void origin_store_save(struct origin *o);
+/* The same for a body that came whole with its head. */
+void origin_store_bytes(struct origin *o, struct str body);
 
 #endif

@@ -256,7 +256,7 @@ pull_direct(struct origin *o, struct batch *b)
 static bool
 may_splice(const struct origin *o)
 {
-    return o->driver->ops->splice_body != NULL && o->rate.bytes_per_s == 0 &&
+    return o->driver->ops->splice_body != NULL && o->store.len == 0 && o->rate.bytes_per_s == 0 &&
            request_of(o->r->x.root)->limit_rate == 0 &&
            o->res.length - (int64_t)o->attempt->response_length >= SPLICE_MIN;
 }
@@ -376,8 +376,11 @@ open_out(struct origin *o)
     o->pump.run = pump_task;
     start_rate(o);
     if (!o->unbuffered) {
-        o->spool = spool_new(x->mem, SPOOL_CONSUME, (uint64_t)c->buffers.number * c->buffers.size,
-                             c->max_temp_file_size, &c->temp_path);
+        bool keep = o->store.len > 0;
+
+        o->spool = spool_new(x->mem, keep ? SPOOL_KEEP : SPOOL_CONSUME,
+                             (uint64_t)c->buffers.number * c->buffers.size,
+                             keep ? UINT64_MAX : c->max_temp_file_size, &c->temp_path);
         if (o->spool == NULL)
             return false;
         spool_on_space(o->spool, on_spool_space, o);
@@ -566,10 +569,13 @@ origin_respond(struct origin *o)
     o->passed = true;
     if (o->res.status == 101)
         return start_tunnel(o);
+    origin_store_begin(o);
     if (o->recv == RECV_END) {
         struct str body = o->first;
 
         origin_pass_trailers(o);
+        if (o->store.len > 0)
+            origin_store_bytes(o, body);
         origin_close(o); /* complete: what follows is between us and the client */
         if (body.len > 0 && (r->res.body = body_mem(&r->x, body)) == NULL)
             goto failed;

@@ -547,6 +547,8 @@ static const struct directive proxy_directives[] = {
            FIELD(struct proxy_conf, cookie_domains), .inherit = I_LIST),
     D_CALL("proxy_cookie_path", ORIGIN_CTX, ARGS(1, 2), proxy_cookie_set,
            FIELD(struct proxy_conf, cookie_paths), .inherit = I_LIST),
+    D_CALL("proxy_cookie_flags", ORIGIN_CTX, ARGS(1, 4), proxy_cookie_flags_set,
+           FIELD(struct proxy_conf, cookie_flags), .inherit = I_LIST),
     ORIGIN_DIRECTIVES("proxy", struct proxy_conf, "proxy_temp"),
     D_END,
 };

@@ -42,6 +42,7 @@ struct proxy_conf {
     struct vec rules;      /* derived: those that hold here */
     bool redirect_off;
     struct vec cookie_domains, cookie_paths; /* of struct proxy_rule */
+    struct vec cookie_flags;                 /* of struct proxy_flags_rule */
 
     /* Derived: the request head behind its first line (proxy_request.c). */
     struct vec head;          /* of struct head_part */
@@ -108,6 +109,13 @@ bool proxy_cookie_set(struct conf_load *l, const struct directive *d, struct con
 bool proxy_redirect_finish(struct conf_load *l, struct proxy_conf *c);
 /* struct origin_driver: rewrite. */
 void proxy_redirect_apply(struct origin *o, struct response *res);
+
+/* ---- cookie_flags.c: proxy_cookie_flags ---- */
+
+bool proxy_cookie_flags_set(struct conf_load *l, const struct directive *d, struct conf_node *n,
+                            void *conf);
+/* A Set-Cookie value as the rules want it: the same when none of them holds. */
+struct str proxy_cookie_flags_apply(struct request *r, const struct vec *rules, struct str cookie);
 
 /* ---- upgrade.c: tunnels after 101 (RFC 9110, 7.8) ---- */
 
