@@ -14,6 +14,9 @@ my $origin = Origin->new(
 );
 
 compare 'error_page' => {
+    differs => [
+        qr{^(?:GET /(?:named|several)/x|POST /large)} => 'manual: All codes of the registry have their reason phrase.',
+    ],
     files  => { 'html/404.html' => "my 404\n", 'html/50x.html' => "my 50x\n", 'html/f.txt' => "f\n", 'html/a b.html' => "blank\n" },
     server => <<CONF,
         error_page 418 /404.html;
@@ -114,6 +117,11 @@ GET /404.html
 REQUESTS
 
 compare 'try_files' => {
+    differs => [
+        qr{^GET /code200/} => 'manual: A code that is no error is answered with an empty response.',
+        qr{^GET /pass/} => 'manual: A file that it found counts as a rewritten URI',
+        qr{f=/../secret} => 'manual: in it is no file',
+    ],
     files => {
         'html/a.txt' => "a\n", 'html/d/index.html' => "d\n", 'html/e/x' => '', 'html/d/a.txt' => "da\n", 'html/$x' => "dollar\n",
         'html/a b.txt' => "blank\n", 'html/maintenance.html' => "maintenance\n", 'alias/a.txt' => "alias a\n", 'alias/d/index.html' => "alias d\n",

@@ -8,7 +8,9 @@ use Compat;
 my $show = q(return 200 "uri=$uri args=$args request_uri=$request_uri 1=$1 2=$2 n=$n\n");
 
 compare 'flags of rewrite' => {
-    differs => [ qr{^GET /empty/} => 'manual: a path gets the slash at its front that it lacks' ],
+    differs => [
+        qr{^GET /empty/} => 'manual: a path gets the slash at its front that it lacks',
+    ],
     server => <<CONF,
         set \$n "";
         rewrite ^/server/(.*)\$ /seen/\$1;
@@ -241,7 +243,7 @@ compare 'if inside location' => {
             return 200 "not passed\\n";
         }
         location /passinner2/ {
-            proxy_set_header X-Outer 1;
+            proxy_set_header X-Outer 1; proxy_set_header Connection "";
             if (\$arg_x) { proxy_pass $origin->{url}; }
         }
         location /breakrewrite/ {
@@ -329,6 +331,12 @@ GET /x?server=5
 REQUESTS
 
 compare 'return' => {
+    differs => [
+        qr{^GET /(?:300|451)$} => 'manual: All codes of the registry have their reason phrase.',
+        qr{^GET /(?:304|199)$} => 'manual: or of a code below 200, has no Content-Length',
+        qr{If-Match} => 'manual: is OK for a complete response 412 too',
+        qr{Expect} => 'manual: 100 (Continue) is sent when the body is about to be read',
+    ],
     files  => { 'html/x.html' => 'x', 'html/own.html' => "own page\n" },
     server => <<'CONF',
         server_name first.test second.test;

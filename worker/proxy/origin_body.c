@@ -485,6 +485,7 @@ pass_head(struct origin *o)
     }
     to->keep_length = true;
     to->from_origin = true;
+    to->without_server = !hidden->known[FIELD_SERVER];
     for (uint32_t i = 0; (f = fields_each(&from->fields, &i)) != NULL;) {
         if (taken[f->id] || name_set_has(hidden, f))
             continue;
@@ -529,11 +530,11 @@ origin_respond(struct origin *o)
     struct str where = fields_value(&o->res.fields, FIELD_X_ACCEL_REDIRECT);
     enum phase_result result;
 
+    if (o->conf->intercept_errors && o->res.status >= 300 && error_page_matches(r, o->res.status))
+        return intercept(o);
     if (where.len > 0 && o->res.status != 101 &&
         !(o->conf->ignore_headers & IGNORE_X_ACCEL_REDIRECT))
         return accel_redirect(o, where);
-    if (o->conf->intercept_errors && o->res.status >= 300 && error_page_matches(r, o->res.status))
-        return intercept(o);
 
     accel_fields(o);
     if (!pass_head(o))
