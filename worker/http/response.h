@@ -30,6 +30,7 @@ struct response {
     bool head_only;         /* HEAD, 204, 304: no body goes out */
     bool keep_length;       /* HEAD of an origin: length is told though no body comes */
     bool from_origin;       /* Server and Date are the origin's where they are passed */
+    bool without_server;    /* no Server but that of an origin */
     bool started;           /* head filters have run */
     bool no_keepalive;      /* the connection closes after it (request body unread, errors) */
     bool failing;           /* it answers a failure of the response before: a second one ends it */

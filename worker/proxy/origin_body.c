@@ -518,6 +518,7 @@ pass_head(struct origin *o)
     to->accept_ranges |= o->conf->force_ranges;
     to->keep_length = true;
     to->from_origin = true;
+    to->without_server = !o->conf->hidden->known[FIELD_SERVER];
     if (!pass_fields(o))
         return false;
     o->driver->rewrite(o, to);
@@ -557,11 +558,11 @@ origin_respond(struct origin *o)
     struct str where = fields_value(&o->res.fields, FIELD_X_ACCEL_REDIRECT);
     enum phase_result result;
 
+    if (o->conf->intercept_errors && o->res.status >= 300 && error_page_matches(r, o->res.status))
+        return intercept(o);
     if (where.len > 0 && o->res.status != 101 &&
         !(o->conf->ignore_headers & IGNORE_X_ACCEL_REDIRECT))
         return accel_redirect(o, where);
-    if (o->conf->intercept_errors && o->res.status >= 300 && error_page_matches(r, o->res.status))
-        return intercept(o);
 
     accel_fields(o);
     if (!pass_head(o))

@@ -289,7 +289,10 @@ proxy_recv_head(struct origin *o, struct response *res)
 static enum recv
 to_recv(struct origin *o, enum h1_recv r, size_t got)
 {
-    o->attempt->bytes_received += got;
+    struct h1_client *h1 = &proxy_of_origin(o)->h1;
+
+    o->attempt->bytes_received += got + h1->coding;
+    h1->coding = 0;
     switch (r) {
     case H1_RECV_BYTES:
         return GOT_BYTES;
@@ -455,9 +458,16 @@ take_body(struct proxy_exchange *p, struct request *r)
     struct origin *o = &p->origin;
     enum phase_result result;
 
-    if (p->conf->body.set || !p->conf->origin.pass_request_body) {
-        p->set_body = p->conf->body.set ? template_expand(&r->x, &p->conf->body) : STR_NONE;
-        o->body_length = (int64_t)p->set_body.len;
+    if (p->conf->body.set) {
+        result = request_body_collect(r); /* $request_body may stand in the text */
+        if (result == PHASE_NEXT) {
+            p->set_body = template_expand(&r->x, &p->conf->body);
+            o->body_length = (int64_t)p->set_body.len;
+        }
+        return result;
+    }
+    if (!p->conf->origin.pass_request_body) {
+        o->body_length = 0;
         request_body_discard(r);
         return PHASE_NEXT;
     }

@@ -30,6 +30,7 @@ return_answer(struct request *r, const struct return_rule *rule)
     /* Without a text an error has its error_page, or the built-in one. */
     if (rule->status >= 400 && !rule->has_text)
         return phase_respond(&r->x, rule->status);
+    r->res.status = rule->status; /* for $status in the text */
     text = rule->has_text ? template_expand(&r->x, &rule->text) : S("");
     if (text.ptr == NULL)
         return phase_respond(&r->x, 500);
