@@ -23,7 +23,9 @@ struct response {
     int64_t length;          /* of the body; -1: unknown */
     struct str content_type; /* without charset parameter of ours; empty: none */
     struct str charset;      /* appended as "; charset=" when not empty */
-    struct str etag;         /* quoted, W/ included; empty: none */
+    struct str
+        charset_asked;      /* what an origin wants to be said (X-Accel-Charset); empty: nothing */
+    struct str etag;        /* quoted, W/ included; empty: none */
     int64_t last_modified;  /* seconds since 1970; -1: none of ours, but an origin's field may be in
                               * `fields`: response_last_modified */
     bool accept_ranges;     /* the body may be asked for in parts: the range filter tells so */

@@ -394,7 +394,7 @@ open_out(struct origin *o)
     return true;
 }
 
-/* X-Accel-Buffering and X-Accel-Limit-Rate speak to us, not to the client. */
+/* X-Accel-Buffering, X-Accel-Limit-Rate and X-Accel-Charset speak to us, not to the client. */
 static void
 accel_fields(struct origin *o)
 {
@@ -414,6 +414,8 @@ accel_fields(struct origin *o)
         o->r->limit_rate = n;
         o->r->limit_rate_set = true;
     }
+    if (!(ignored & IGNORE_X_ACCEL_CHARSET))
+        o->r->res.charset_asked = fields_value(&o->res.fields, FIELD_X_ACCEL_CHARSET);
 }
 
 /* The origin names a URI of ours whose answer takes the place of its own (nginx's X-Accel-Redirect). */
