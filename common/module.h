@@ -35,6 +35,7 @@ struct module {
     bool (*finish)(struct conf_load *l, struct scope *s, void *conf);
     /* Once per configuration, after every scope is finished. */
     bool (*loaded)(struct conf_load *l);
+    bool loaded_anyway; /* it copes with a configuration that has errors, and looks for more */
 
     const struct variable *variables;
     const struct phase_entry *phases;

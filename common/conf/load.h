@@ -10,7 +10,7 @@
 #include "common/module.h"
 
 enum {
-    LOAD_ERRORS_MAX = 100,    /* then the load gives up */
+    LOAD_ERRORS_MAX = 100,    /* then the load gives up, and says so */
     LOAD_WARNINGS_MAX = 1000, /* further ones are counted only */
     LOAD_DEPTH_MAX = 100,     /* blocks within blocks */
     LOAD_INCLUDE_DEPTH_MAX = 64,
@@ -30,6 +30,12 @@ struct load_pending {
     struct conf_node *node;
 };
 
+/* A line of a module has an error: what would be derived from the module's settings in that scope is nonsense. */
+struct load_damage {
+    const struct scope *scope;
+    const struct module *module;
+};
+
 struct conf_load {
     struct config *config;
     const struct conf_options *options;
@@ -41,6 +47,9 @@ struct conf_load {
     struct conf_message *last_message; /* what conf_hint adds to; NULL: none, or dropped */
     uint32_t errors, warnings;
     bool no_memory;
+    bool incomplete;    /* text is missing: a mistake in the syntax, a file that cannot be read */
+    struct vec damages; /* of struct load_damage: apply.c */
+    struct hash undecided; /* variables that a line with an error may define, by name */
 
     struct hash files_by_path; /* to uint32_t *, the index in config->files */
     struct hash texts_by_path; /* to struct conf_file *, of options->texts */

@@ -196,6 +196,23 @@ place_of_nothing(struct conf_load *l)
     return pos;
 }
 
+/* The last word of a load with this many errors. */
+static void
+say_limit(struct conf_load *l)
+{
+    struct conf_message *m = vec_push(l->messages);
+
+    if (m == NULL)
+        message_no_memory(l);
+    else
+        *m = (struct conf_message){
+            .level = LOG_LEVEL_EMERG,
+            .line = arena_fmt(l->message_arena,
+                              "%d errors: the rest of the configuration is not checked",
+                              LOAD_ERRORS_MAX),
+        };
+}
+
 bool
 message_add(struct conf_load *l, enum log_level level, struct conf_pos pos, const char *fmt,
             va_list args)
@@ -225,8 +242,8 @@ message_add(struct conf_load *l, enum log_level level, struct conf_pos pos, cons
         return message_no_memory(l);
     *m = (struct conf_message){ level, text_str(&line), text_str(&details), pos };
     l->last_message = m;
-    if (is_error)
-        l->errors++;
+    if (is_error && ++l->errors == LOAD_ERRORS_MAX)
+        say_limit(l);
     return false;
 }
 

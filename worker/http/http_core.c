@@ -391,6 +391,21 @@ prepare_scopes(struct conf_load *l)
     return true;
 }
 
+/* After errors, what else is wrong with addresses and locations. */
+static bool
+find_conflicts(struct conf_load *l, struct http_main *m)
+{
+    bool addresses_known = true;
+
+    VEC_FOREACH (s, struct server *, &m->servers) {
+        location_prepare(l, *s);
+        addresses_known = addresses_known && !conf_is_damaged(l, (*s)->scope, &http_module);
+    }
+    if (addresses_known)
+        listen_prepare(l, m);
+    return false;
+}
+
 static bool
 http_core_loaded(struct conf_load *l)
 {
@@ -399,6 +414,8 @@ http_core_loaded(struct conf_load *l)
 
     if (m == NULL)
         return true;
+    if (conf_has_errors(l))
+        return find_conflicts(l, m);
     if (http_conf(m->scope)->client_body_temp_path.path.ptr != NULL)
         good = temp_dir_add(l, http_conf(m->scope)->client_body_temp_path.path);
     good = good && listen_prepare(l, m);
@@ -542,6 +559,7 @@ struct module http_core_module = {
     .conf_init = http_core_init,
     .finish = http_core_finish,
     .loaded = http_core_loaded,
+    .loaded_anyway = true,
     .variables = http_core_variables,
     .phases = http_core_phases,
 };

@@ -307,10 +307,12 @@ tree_make(struct conf_load *l, const struct vec *locations, bool *failed)
 {
     struct arena *a = conf_arena(l);
     struct location_tree *t;
+    bool good;
 
     if (locations->len == 0)
         return NULL;
     *failed = true;
+    good = true;
     t = ARENA_NEW(a, struct location_tree);
     if (t == NULL || (t->root = node_new(a, S(""))) == NULL)
         return NULL;
@@ -320,11 +322,13 @@ tree_make(struct conf_load *l, const struct vec *locations, bool *failed)
         struct location *loc = *it;
         bool nested_failed = false;
 
+        if (loc->scope == NULL) /* its line has an error */
+            continue;
         loc->tree = tree_make(l, &loc->nested, &nested_failed);
-        if (nested_failed || !tree_add(l, t, loc))
-            return NULL;
+        good = !nested_failed && good;
+        good = tree_add(l, t, loc) && good;
     }
-    *failed = false;
+    *failed = !good;
     return t;
 }
 
