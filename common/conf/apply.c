@@ -335,6 +335,8 @@ conf_open_scope(struct conf_load *l, struct conf_node *n, enum scope_kind kind, 
     s->name = name;
     s->owner = owner;
     s->pos = n != NULL ? n->pos : l->scope->pos;
+    if (n != NULL)
+        n->scope = s;
     return s;
 }
 

@@ -221,6 +221,8 @@ load(struct conf_load *l)
     apply_finish(l);
     if (l->errors == 0)
         check_zones(l);
+    if (l->errors == 0 && l->options->lint)
+        lint_run(l);
 }
 
 struct config *

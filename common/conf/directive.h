@@ -53,6 +53,7 @@ struct conf_node {
     struct conf_pos pos, end;   /* of its first byte; of ';' or '}' */
     struct conf_node *next;     /* sibling */
     struct conf_node *children; /* first */
+    struct scope *scope;        /* what the block opened; NULL: nothing */
 };
 
 /* Arguments without the name: at least and at most; ARGS_ANY for no upper limit. */

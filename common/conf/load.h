@@ -36,6 +36,12 @@ struct load_damage {
     const struct module *module;
 };
 
+/* Where a line begins in a text, so that the search for a later one need not begin at its start. */
+struct load_cursor {
+    uint32_t file, line; /* line 0: nowhere */
+    size_t at;
+};
+
 struct conf_load {
     struct config *config;
     const struct conf_options *options;
@@ -63,6 +69,8 @@ struct conf_load {
     struct scope *scope; /* conf_scope() */
 
     struct hash logs, zones; /* by path, by name */
+    struct lint *lint;       /* lint.c; NULL: not yet */
+    struct load_cursor cursor;
 };
 
 /* ---- message.c ---- */
@@ -70,12 +78,21 @@ struct conf_load {
 /* As conf_fail_at with a list of arguments. */
 bool message_add(struct conf_load *l, enum log_level level, struct conf_pos pos, const char *fmt,
                  va_list args);
+/* A warning of a check of lint.c, at an argument of the node. */
+void message_check(struct conf_load *l, const char *check, const struct conf_node *n, int arg,
+                   const char *fmt, va_list args);
 /* Memory is out: said once. Always false. */
 bool message_no_memory(struct conf_load *l);
 /* Puts the messages in the order of the text. */
 void message_sort(struct conf_load *l);
 /* "FILE:LINE", "the command line" or "the defaults", for hints. */
 struct str message_place(struct conf_load *l, struct conf_pos pos);
+
+/* ---- lint.c ---- */
+
+/* After a load without errors: the checks of all modules. */
+void lint_run(struct conf_load *l);
+
 static inline bool
 load_gave_up(const struct conf_load *l)
 {
