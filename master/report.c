@@ -177,8 +177,6 @@ put_message(const struct conf_message *m, struct text *t)
     lines_put_str(t, m->line);
     lines_put_str(t, m->details);
     lines_put_str(t, m->check);
-    lines_put_str(t, m->what);
-    lines_put_str(t, m->hint);
     lines_put_str(t, m->file);
     lines_put_num(t, m->pos.line);
     lines_put_num(t, m->pos.column);
@@ -212,19 +210,50 @@ report_put(const struct report *r, size_t max, struct text *t)
     put_message(&rest, t);
 }
 
-/* What older versions do not send. */
+/* What the line says without the check in front and the place behind. */
+static struct str
+bare_line(const struct conf_message *m, struct arena *a)
+{
+    struct str what = m->line, place;
+
+    place = m->pos.line > 0 ? arena_fmt(a, " in %.*s:%u", STR(m->file), m->pos.line)
+                            : arena_fmt(a, " in %.*s", STR(m->file));
+    if (m->check.len > 0 && str_starts(what, m->check) && what.len > m->check.len + 2)
+        what = str_from(what, m->check.len + 2);
+    if (place.len > 0 && str_ends(what, place))
+        what.len -= place.len;
+    return what;
+}
+
+/* The hints among the details: lines without a source line's margin. */
+static struct str
+hints_of(struct str details, struct arena *a)
+{
+    struct str line, margin = S("         ");
+    struct text t;
+
+    text_init(&t, a);
+    while (str_split(&details, '\n', &line)) {
+        if (!str_starts(line, margin))
+            continue;
+        text_add(&t, t.len > 0 ? S("; ") : S(""));
+        text_add(&t, str_from(line, margin.len));
+    }
+    return t.len > 0 ? text_str(&t) : S("");
+}
+
+/* Older versions do not send the check and the place. */
 static void
 get_parts(struct conf_message *m, struct arena *a, struct str *fields)
 {
     uint64_t line, column;
 
-    if (lines_get_str(fields, a, &m->check) && lines_get_str(fields, a, &m->what) &&
-        lines_get_str(fields, a, &m->hint) && lines_get_str(fields, a, &m->file) &&
+    if (lines_get_str(fields, a, &m->check) && lines_get_str(fields, a, &m->file) &&
         lines_get_num(fields, &line) && lines_get_num(fields, &column) && line <= UINT32_MAX &&
         column <= UINT32_MAX)
         m->pos = (struct conf_pos){ 0, (uint32_t)line, (uint32_t)column };
-    else
-        m->what = m->line;
+    m->what = bare_line(m, a);
+    m->hint = hints_of(m->details, a);
 }
 
 bool

@@ -40,8 +40,7 @@ void report_json(const struct report *r, struct str conf_path, bool ok, struct t
 void report_log(const struct report *r);
 
 /*
- * The report as lines (`message LEVEL LINE DETAILS CHECK WHAT HINT FILE LINE COLUMN`), and back: appends to *r what it
- * can read. At most `max` bytes are put; a last message says how many there are no more.
+ * The report as lines (`message LEVEL LINE DETAILS CHECK FILE LINE COLUMN`), and back: appends to *r what it can read. At most `max` bytes are put; a last message says how many there are no more.
  */
 void report_put(const struct report *r, size_t max, struct text *t);
 bool report_get(struct report *r, struct str *fields);

@@ -90,7 +90,17 @@ lint_say(struct conf_load *l, const struct conf_node *n, int arg, const char *fm
     va_list args;
 
     va_start(args, fmt);
-    message_check(l, l->lint->running->id, n, arg, fmt, args);
+    message_check(l, l->lint->running->id, message_arg(n, arg), fmt, args);
+    va_end(args);
+}
+
+void
+lint_say_at(struct conf_load *l, struct conf_pos pos, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    message_check(l, l->lint->running->id, pos, fmt, args);
     va_end(args);
 }
 
@@ -150,7 +160,7 @@ outer_lines(struct conf_load *l, const struct lint_line *at, const char *name)
     return NULL;
 }
 
-void
+bool
 lint_lost_lines(struct conf_load *l, const struct lint_line *at)
 {
     const char *name = l->lint->running->directive;
@@ -159,7 +169,7 @@ lint_lost_lines(struct conf_load *l, const struct lint_line *at)
     unsigned n = 0;
 
     if (at->node != own) /* said once, at the first line */
-        return;
+        return false;
     text_init(&t, &l->scratch);
     for (outer = outer_lines(l, at, name); outer != NULL; outer = lint_find(outer->next, name)) {
         struct str place;
@@ -170,14 +180,14 @@ lint_lost_lines(struct conf_load *l, const struct lint_line *at)
         text_fmt(&t, "%s\"%.*s\" (%.*s)", n > 1 ? ", " : "", STR(outer->args[1]), STR(place));
     }
     if (n == 0)
-        return;
+        return false;
     if (n > LOST_MAX)
         text_fmt(&t, " and %u more", n - LOST_MAX);
     if (t.failed) {
-        message_no_memory(l);
-        return;
+        return message_no_memory(l);
     }
     lint_say(l, at->node, 0,
              "this block has \"%s\" lines of its own, so those of the outer level are lost: %.*s",
              name, STR(text_str(&t)));
+    return true;
 }

@@ -32,6 +32,7 @@ struct lint_check {
  */
 void lint_say(struct conf_load *l, const struct conf_node *n, int arg, const char *fmt, ...)
     PRINTF(4, 5);
+void lint_say_at(struct conf_load *l, struct conf_pos pos, const char *fmt, ...) PRINTF(3, 4);
 /* "FILE:LINE", for messages that name a second place. In the load's memory. */
 struct str lint_place(struct conf_load *l, struct conf_pos pos);
 /* The first line of the block (of the file for the outermost level). */
@@ -43,8 +44,9 @@ void *lint_state(struct conf_load *l, const struct module *m, size_t size);
 
 /*
  * For lists that a level replaces as a whole: says which lines of the outer level do not hold any more because this
- * block has some of its own. Lines with the same first argument (case does not count) are not lost but replaced.
+ * block has some of its own. Lines with the same first argument (case does not count) are not lost but replaced. False:
+ * none is lost.
  */
-void lint_lost_lines(struct conf_load *l, const struct lint_line *at);
+bool lint_lost_lines(struct conf_load *l, const struct lint_line *at);
 
 #endif

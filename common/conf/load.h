@@ -78,9 +78,11 @@ struct conf_load {
 /* As conf_fail_at with a list of arguments. */
 bool message_add(struct conf_load *l, enum log_level level, struct conf_pos pos, const char *fmt,
                  va_list args);
-/* A warning of a check of lint.c, at an argument of the node. */
-void message_check(struct conf_load *l, const char *check, const struct conf_node *n, int arg,
-                   const char *fmt, va_list args);
+/* A warning of a check of lint.c. */
+void message_check(struct conf_load *l, const char *check, struct conf_pos pos, const char *fmt,
+                   va_list args);
+/* Where an argument of the node stands (0: its name; -1: its end). */
+struct conf_pos message_arg(const struct conf_node *n, int arg);
 /* Memory is out: said once. Always false. */
 bool message_no_memory(struct conf_load *l);
 /* Puts the messages in the order of the text. */

@@ -294,8 +294,8 @@ message_add(struct conf_load *l, enum log_level level, struct conf_pos pos, cons
     return add(l, NULL, level, pos, fmt, args);
 }
 
-static struct conf_pos
-arg_place(const struct conf_node *n, int arg)
+struct conf_pos
+message_arg(const struct conf_node *n, int arg)
 {
     if (arg < 0)
         return n->end;
@@ -303,10 +303,10 @@ arg_place(const struct conf_node *n, int arg)
 }
 
 void
-message_check(struct conf_load *l, const char *check, const struct conf_node *n, int arg,
-              const char *fmt, va_list args)
+message_check(struct conf_load *l, const char *check, struct conf_pos pos, const char *fmt,
+              va_list args)
 {
-    add(l, check, LOG_LEVEL_WARN, arg_place(n, arg), fmt, args);
+    add(l, check, LOG_LEVEL_WARN, pos, fmt, args);
 }
 
 bool
@@ -315,7 +315,7 @@ conf_fail(struct conf_load *l, const struct conf_node *n, int arg, const char *f
     va_list args;
 
     va_start(args, fmt);
-    message_add(l, LOG_LEVEL_EMERG, arg_place(n, arg), fmt, args);
+    message_add(l, LOG_LEVEL_EMERG, message_arg(n, arg), fmt, args);
     va_end(args);
     return false;
 }
@@ -337,7 +337,7 @@ conf_warn(struct conf_load *l, const struct conf_node *n, int arg, const char *f
     va_list args;
 
     va_start(args, fmt);
-    message_add(l, LOG_LEVEL_WARN, arg_place(n, arg), fmt, args);
+    message_add(l, LOG_LEVEL_WARN, message_arg(n, arg), fmt, args);
     va_end(args);
 }
 

@@ -11,6 +11,7 @@
 #include "build/config.h"
 #include "common/base/num.h"
 #include "worker/http/filter.h"
+#include "worker/http/location_lint.h"
 #include "worker/http/server.h"
 
 /* ---- names of values ---- */
@@ -559,6 +560,7 @@ struct module http_core_module = {
     .conf_init = http_core_init,
     .finish = http_core_finish,
     .loaded = http_core_loaded,
+    .lint = location_checks,
     .loaded_anyway = true,
     .variables = http_core_variables,
     .phases = http_core_phases,

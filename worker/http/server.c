@@ -321,11 +321,7 @@ names_find(const struct server_names *names, struct str host, struct request *r)
     if (s != NULL)
         return s;
     VEC_FOREACH (re, struct server_regex, &names->regexes) {
-        struct regex_match m;
-        bool failed;
-
-        if (r != NULL ? named_regex_match(r, re->regex, host)
-                      : regex_match(re->regex->regex, host, &m, &failed))
+        if (named_regex_match(r, re->regex, host))
             return re->server;
     }
     return NULL;

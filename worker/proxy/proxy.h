@@ -5,6 +5,7 @@
 #ifndef WEIR_PROXY_PROXY_H
 #define WEIR_PROXY_PROXY_H
 
+#include "common/conf/lint.h"
 #include "common/module.h"
 #include "worker/h1/h1_client.h"
 #include "worker/net/relay.h"
@@ -108,6 +109,10 @@ bool proxy_cookie_set(struct conf_load *l, const struct directive *d, struct con
 bool proxy_redirect_finish(struct conf_load *l, struct proxy_conf *c);
 /* struct origin_driver: rewrite. */
 void proxy_redirect_apply(struct origin *o, struct response *res);
+
+/* ---- proxy_lint.c ---- */
+
+extern const struct lint_check proxy_checks[];
 
 /* ---- upgrade.c: tunnels after 101 (RFC 9110, 7.8) ---- */
 
