@@ -48,6 +48,22 @@ answer_report(struct master *m, enum client_wait wait, const char *head, const s
     text_free(&t);
 }
 
+/* To those who asked for a test: in words, or as lines. */
+static void
+answer_test(struct master *m, const char *head, const struct report *r)
+{
+    struct text t;
+
+    if (report_failed(r))
+        answer_report(m, CLIENT_TEST, head, r);
+    else
+        control_answer(m, CLIENT_TEST, head, S("the configuration is good"));
+    text_init(&t, NULL);
+    report_put(r, CTL_ANSWER_MAX, &t);
+    control_answer(m, CLIENT_CHECK, head, text_str(&t));
+    text_free(&t);
+}
+
 /* What was asked for while the master was busy. */
 static void
 do_waiting(struct master *m)
@@ -144,10 +160,11 @@ refused(struct master *m)
         log_error(0, k->for_reload ? "the reload has failed: nothing has changed"
                                    : "the test of the configuration has failed");
         answer_report(m, CLIENT_RELOAD, "error config", &k->report);
-        answer_report(m, CLIENT_TEST, "error config", &k->report);
+        answer_test(m, "error config", &k->report);
     } else {
         control_answer(m, CLIENT_RELOAD, "error memory", S("out of memory"));
         control_answer(m, CLIENT_TEST, "error memory", S("out of memory"));
+        control_answer(m, CLIENT_CHECK, "error memory", S("out of memory"));
     }
     end_check(m);
 }
@@ -211,7 +228,7 @@ passed(struct master *m)
     struct check *k = m->check;
 
     report_log(&k->report);
-    control_answer(m, CLIENT_TEST, "ok", S("the configuration is good"));
+    answer_test(m, "ok", &k->report);
     if (k->for_reload)
         hand_over(m);
     else
@@ -365,10 +382,12 @@ stop(struct master *m, bool graceful)
     if (m->state == STATE_CHECK) {
         control_answer(m, CLIENT_RELOAD, "error stopping", S("the master is stopping"));
         control_answer(m, CLIENT_TEST, "error stopping", S("the master is stopping"));
+        control_answer(m, CLIENT_CHECK, "error stopping", S("the master is stopping"));
         reload_free(m);
     }
     control_answer(m, CLIENT_RELOAD_NEXT, "error stopping", S("the master is stopping"));
     control_answer(m, CLIENT_TEST_NEXT, "error stopping", S("the master is stopping"));
+    control_answer(m, CLIENT_CHECK_NEXT, "error stopping", S("the master is stopping"));
     m->graceful = graceful;
     m->state = STATE_STOP;
     service_stopping(m->kept);

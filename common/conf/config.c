@@ -212,15 +212,17 @@ load(struct conf_load *l)
 {
     if (!source_start(l) || !apply_start(l))
         return;
-    tree_read(l);
+    l->incomplete = !tree_read(l) || l->errors > 0;
     if (l->no_memory || l->config->files.len == 0)
         return;
     apply_tree(l);
-    if (l->errors > 0)
+    if (l->incomplete)
         return;
     apply_finish(l);
     if (l->errors == 0)
         check_zones(l);
+    if (l->errors == 0 && l->options->lint)
+        lint_run(l);
 }
 
 struct config *

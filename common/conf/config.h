@@ -101,6 +101,7 @@ struct conf_options {
     struct str conf_path; /* -c or the built-in, made absolute */
     struct str globals;   /* -g; may be empty */
     struct str error_log; /* -e; may be empty */
+    bool lint;            /* the checks of lint.h run too */
     const struct vec
         *texts; /* of struct conf_file: read these in place of files (hand-over); NULL: from disk */
 };
@@ -111,6 +112,11 @@ struct conf_message {
     struct str line;    /* `unknown directive "x" in /etc/weir/weir.conf:12` */
     struct str details; /* source line, caret, hint: lines that end with '\n'; may be empty */
     struct conf_pos pos;
+    /* The parts of these, for tools. */
+    struct str check; /* the id of the check that found it; empty: none, it is of the loader */
+    struct str what;  /* the line without check and place */
+    struct str file;  /* of the place; empty: no place */
+    struct str hint;  /* parted by "; "; may be empty */
 };
 
 /*

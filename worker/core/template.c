@@ -42,12 +42,6 @@ template_unclosed(struct conf_load *l, const struct template_place *p, struct st
 }
 
 static bool
-is_name_char(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-static bool
 is_capture(struct str name)
 {
     return name.len == 1 && name.ptr[0] >= '1' && name.ptr[0] <= '9';
@@ -68,7 +62,7 @@ template_name(struct conf_load *l, const struct template_place *p, struct str te
         *at = start + 1;
         return true;
     }
-    while (end < text.len && is_name_char(text.ptr[end]))
+    while (end < text.len && char_is_word(text.ptr[end]))
         end++;
     *name = str_n(text.ptr + start, end - start);
     if (bracket && (end >= text.len || text.ptr[end] != '}'))

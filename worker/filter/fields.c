@@ -10,6 +10,7 @@
 #include "worker/http/date.h"
 #include "worker/http/filter.h"
 #include "worker/http/http_conf.h"
+#include "worker/http/lint_vars.h"
 
 enum expires {
     EXPIRES_OFF,
@@ -382,6 +383,36 @@ headers_add_trailers(struct request *r)
     }
 }
 
+/* ---- checks ---- */
+
+/* What is lost without `add_header_inherit merge`. */
+static void
+check_lost(struct conf_load *l, const struct lint_line *at)
+{
+    const struct headers_conf *c = scope_conf(at->scope, &headers_module);
+    bool fields = str_eq(at->node->args[0], S("add_header"));
+
+    if ((fields ? c->fields_inherit : c->trailers_inherit) != INHERIT_ON || !lint_lost_lines(l, at))
+        return;
+    conf_hint(l, "repeat them here, or write \"%s_inherit merge\"",
+              fields ? "add_header" : "add_trailer");
+}
+
+static void
+check_value(struct conf_load *l, const struct lint_line *at)
+{
+    lint_say_decoded(l, at, 2, "a response's fields",
+                     "write $request_uri, which is as the client sent it");
+}
+
+static const struct lint_check headers_checks[] = {
+    { "lines-lost", "add_header", check_lost },
+    { "lines-lost", "add_trailer", check_lost },
+    { "decoded-path", "add_header", check_value },
+    { "decoded-path", "add_trailer", check_value },
+    { 0 },
+};
+
 /* ---- tables ---- */
 
 #define HEADERS_CTX (CTX_HTTP | CTX_SRV | CTX_LOC | CTX_LIF)
@@ -427,6 +458,7 @@ struct module headers_module = {
     .name = "headers",
     .conf_size = sizeof(struct headers_conf),
     .directives = headers_directives,
+    .lint = headers_checks,
     .finish = headers_finish,
     .filters = headers_filters,
     .worker_init = headers_worker_init,

@@ -122,6 +122,8 @@ phase_fn http_content(struct scope *s);
 /* The location that a scope lies in (of an `if` or limit_except: the enclosing one); NULL in server and http. */
 struct location *http_location_of(struct scope *s);
 struct server *http_server_of(struct scope *s);
+/* The location of a URI, for checks; NULL: none, or a redirect to the path with a '/' behind. */
+struct location *location_of_uri(const struct server *s, struct str uri);
 /* What holds before a Host is known: the server that the client named in its handshake, else the default one of the
  * address that it connected to. */
 const struct server *http_default_server(struct conn *c);

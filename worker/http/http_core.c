@@ -12,6 +12,7 @@
 #include "common/base/num.h"
 #include "common/event/offload.h"
 #include "worker/http/filter.h"
+#include "worker/http/location_lint.h"
 #include "worker/http/server.h"
 
 /* ---- names of values ---- */
@@ -394,6 +395,21 @@ prepare_scopes(struct conf_load *l)
     return true;
 }
 
+/* After errors, what else is wrong with addresses and locations. */
+static bool
+find_conflicts(struct conf_load *l, struct http_main *m)
+{
+    bool addresses_known = true;
+
+    VEC_FOREACH (s, struct server *, &m->servers) {
+        location_prepare(l, *s);
+        addresses_known = addresses_known && !conf_is_damaged(l, (*s)->scope, &http_module);
+    }
+    if (addresses_known)
+        listen_prepare(l, m);
+    return false;
+}
+
 static bool
 http_core_loaded(struct conf_load *l)
 {
@@ -402,6 +418,8 @@ http_core_loaded(struct conf_load *l)
 
     if (m == NULL)
         return true;
+    if (conf_has_errors(l))
+        return find_conflicts(l, m);
     if (http_conf(m->scope)->client_body_temp_path.path.ptr != NULL)
         good = temp_dir_add(l, http_conf(m->scope)->client_body_temp_path.path);
     good = good && listen_prepare(l, m);
@@ -546,6 +564,8 @@ struct module http_core_module = {
     .conf_init = http_core_init,
     .finish = http_core_finish,
     .loaded = http_core_loaded,
+    .lint = location_checks,
+    .loaded_anyway = true,
     .variables = http_core_variables,
     .phases = http_core_phases,
 };

@@ -569,4 +569,5 @@ struct module proxy_module = {
     .directives = proxy_directives,
     .variables = proxy_variables,
     .finish = proxy_finish,
+    .lint = proxy_checks,
 };

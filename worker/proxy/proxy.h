@@ -5,6 +5,7 @@
 #ifndef WEIR_PROXY_PROXY_H
 #define WEIR_PROXY_PROXY_H
 
+#include "common/conf/lint.h"
 #include "common/module.h"
 #include "worker/h1/h1_client.h"
 #include "worker/net/relay.h"
@@ -116,6 +117,10 @@ bool proxy_cookie_flags_set(struct conf_load *l, const struct directive *d, stru
                             void *conf);
 /* A Set-Cookie value as the rules want it: the same when none of them holds. */
 struct str proxy_cookie_flags_apply(struct request *r, const struct vec *rules, struct str cookie);
+
+/* ---- proxy_lint.c ---- */
+
+extern const struct lint_check proxy_checks[];
 
 /* ---- upgrade.c: tunnels after 101 (RFC 9110, 7.8) ---- */
 

@@ -13,6 +13,7 @@
 
 /* Certificates, keys and everything else that a handshake needs; servers with equal settings share one. Lives as long as
  * the configuration. */
+extern struct module ssl_module;
 struct tls_context;
 /* What the contexts of one configuration have in common: each file is read once. */
 struct tls_shared;
