@@ -36,7 +36,7 @@ my @bad     = (
     [ "ssl_certificate $dir/a.crt; ssl_certificate_key $dir/locked.key;", qr/cannot load certificate key "\S+": PEM_read_bio_PrivateKey\(\) failed/ ],
     [ "ssl_certificate $dir/a.crt; ssl_certificate_key $dir/locked.key; ssl_password_file $dir/wrong;", qr/cannot load certificate key "\S+": PEM_read_bio_PrivateKey\(\) failed/ ],
     [ "ssl_certificate $dir/a.crt; ssl_certificate_key $dir/locked.key; ssl_password_file $dir/none;", qr/open\(\) "\Q$dir\E\/none" failed \(2: No such file or directory\)/ ],
-    [ "ssl_certificate $dir/a.crt; ssl_certificate_key engine:x:y;", qr/cannot load certificate key "engine:x:y": not supported/ ],
+    [ "ssl_certificate $dir/a.crt; ssl_certificate_key engine:x:y;", qr/cannot load certificate key "engine:x:y": engines are not supported/ ],
     [ "ssl_certificate \$ssl_server_name.crt; ssl_certificate_key $dir/a.key;", qr/variables in "ssl_certificate" are not supported by this version/ ],
     [ "$pair ssl_ciphers nonsense;",        qr/SSL_CTX_set_cipher_list\("nonsense"\) failed \(SSL: error:0A0000B9:SSL routines::no cipher match\)/ ],
     [ "$pair ssl_ecdh_curve nonsense;",     qr/SSL_CTX_set1_curves_list\("nonsense"\) failed/ ],

@@ -24,7 +24,8 @@ struct tls_context {
 struct tls_shared {
     struct arena *arena;
     struct hash contexts;      /* by settings: struct tls_context * */
-    struct hash pairs;         /* by paths: certificate with its key */
+    struct hash pairs;         /* by paths: struct tls_pair * */
+    struct hash passwords;     /* by path: struct str *, the lines of a password file */
     struct zone_spec *tickets; /* of the keys of our own making; NULL: nobody uses them */
     uint64_t timeout_max_s;    /* the longest of all contexts: how long a ticket key is good */
 };
