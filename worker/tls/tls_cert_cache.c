@@ -255,15 +255,15 @@ job_new(struct tls_cert_cache *cache, struct str key, const struct tls_pair_sour
 
 /* ---- asking ---- */
 
-static enum tls_cert_result
+static enum tls_pair_result
 read_now(const struct tls_pair_source *s, struct tls_pair **p, struct tls_pair_error *e)
 {
     *p = tls_pair_read(s, e);
-    return *p != NULL ? TLS_CERT_HERE : TLS_CERT_BAD;
+    return *p != NULL ? TLS_PAIR_HERE : TLS_PAIR_BAD;
 }
 
 /* Waits for the job that reads it, which is begun if there is none. */
-static enum tls_cert_result
+static enum tls_pair_result
 wait_for(struct tls_cert_cache *cache, struct str key, const struct tls_pair_source *s,
          struct tls_pair *known, struct tls_cert_wait *w, struct tls_pair **p,
          struct tls_pair_error *e)
@@ -279,19 +279,19 @@ wait_for(struct tls_cert_cache *cache, struct str key, const struct tls_pair_sou
             *p = j->result != NULL ? tls_pair_ref(j->result) : NULL;
             *e = j->error;
             job_done(&j->offload);
-            return *p != NULL ? TLS_CERT_HERE : TLS_CERT_BAD;
+            return *p != NULL ? TLS_PAIR_HERE : TLS_PAIR_BAD;
         }
     }
     list_del(&w->node);
     list_add_tail(&j->waiting, &w->node);
-    return TLS_CERT_WAIT;
+    return TLS_PAIR_WAIT;
 }
 
-enum tls_cert_result
+enum tls_pair_result
 tls_cert_get(struct tls_cert_cache *cache, const struct tls_pair_source *s, struct tls_cert_wait *w,
              struct tls_pair **p, struct tls_pair_error *e)
 {
-    enum tls_cert_result result;
+    enum tls_pair_result result;
     struct entry *known = NULL;
     struct arena a;
     struct str key;
@@ -312,7 +312,7 @@ tls_cert_get(struct tls_cert_cache *cache, const struct tls_pair_source *s, stru
         entry_use(cache, known);
     if (known != NULL && clock_ms - known->checked_ms < cache->valid_ms) {
         *p = tls_pair_ref(known->pair);
-        result = TLS_CERT_HERE;
+        result = TLS_PAIR_HERE;
     } else {
         result = wait_for(cache, key, s, known != NULL ? known->pair : NULL, w, p, e);
     }

@@ -24,14 +24,14 @@ struct tls_cert_wait {
     void (*done)(struct tls_cert_wait *w, struct tls_pair *p, const struct tls_pair_error *e);
 };
 
-enum tls_cert_result {
-    TLS_CERT_HERE, /* *p is a reference for the caller */
-    TLS_CERT_BAD,  /* *e says why */
-    TLS_CERT_WAIT, /* w->done will be called */
+enum tls_pair_result {
+    TLS_PAIR_HERE, /* *p is a reference for the caller */
+    TLS_PAIR_BAD,  /* *e says why */
+    TLS_PAIR_WAIT, /* w->done will be called */
 };
 
 /* cache NULL: it is read each time. The strings of *s are copied where they are needed longer, but for the passwords. */
-enum tls_cert_result tls_cert_get(struct tls_cert_cache *cache, const struct tls_pair_source *s,
+enum tls_pair_result tls_cert_get(struct tls_cert_cache *cache, const struct tls_pair_source *s,
                                   struct tls_cert_wait *w, struct tls_pair **p,
                                   struct tls_pair_error *e);
 /* Waits no more; harmless when it does not. */

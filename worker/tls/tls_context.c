@@ -17,6 +17,7 @@
 #include "common/base/text.h"
 #include "common/sys/file.h"
 #include "worker/tls/tls_conn.h"
+#include "worker/tls/tls_dynamic.h"
 #include "worker/tls/tls_error.h"
 #include "worker/tls/tls_pair.h"
 #include "worker/tls/tls_session.h"
@@ -31,13 +32,14 @@ enum {
 /* ---- what lives as long as the configuration ---- */
 
 struct tls_shared *
-tls_shared_new(struct arena *a)
+tls_shared_new(struct arena *a, struct str conf_dir)
 {
     struct tls_shared *s = ARENA_NEW(a, struct tls_shared);
 
     if (s == NULL)
         return NULL;
     s->arena = a;
+    s->conf_dir = conf_dir;
     hash_init(&s->contexts, a);
     hash_init(&s->pairs, a);
     hash_init(&s->passwords, a);
@@ -118,6 +120,7 @@ settings_text(struct arena *a, const struct tls_settings *s, size_t *binding)
     add_files(&t, &s->ticket_keys);
     if (s->sessions != NULL)
         text_add(&t, s->sessions->name);
+    text_fmt(&t, ";%p", (void *)s->certificate_cache);
     return text_str(&t);
 }
 
@@ -195,10 +198,23 @@ pair_get(struct conf_load *l, struct tls_shared *shared, const struct tls_file *
     return p;
 }
 
+/* Sessions of certificates that have variables in their names are bound to the names. */
+static bool
+bind_names(struct conf_load *l, const struct tls_settings *s, EVP_MD_CTX *bind)
+{
+    VEC_FOREACH (f, struct tls_file, &s->certificates) {
+        if (EVP_DigestUpdate(bind, f->path.ptr, f->path.len) != 1)
+            return call_fail(l, f, "EVP_DigestUpdate");
+    }
+    return true;
+}
+
 static bool
 use_pairs(struct conf_load *l, struct tls_shared *shared, const struct tls_settings *s,
-          SSL_CTX *ctx, EVP_MD_CTX *bind)
+          struct tls_context *c, EVP_MD_CTX *bind)
 {
+    SSL_CTX *ctx = c->ssl;
+    bool dynamic = false;
     uint32_t i = 0;
 
     VEC_FOREACH (f, struct tls_file, &s->certificates) {
@@ -206,11 +222,18 @@ use_pairs(struct conf_load *l, struct tls_shared *shared, const struct tls_setti
         unsigned int len = 0;
         struct tls_pair *p;
 
+        const struct tls_file *key;
+
         if (i >= s->keys.len)
             return conf_fail_at(l, f->pos,
                                 "no \"ssl_certificate_key\" is defined for certificate \"%.*s\"",
                                 STR(f->path));
-        p = pair_get(l, shared, f, VEC_AT(&s->keys, struct tls_file, i), &s->password_file);
+        key = VEC_AT(&s->keys, struct tls_file, i++);
+        if (tls_dynamic_is(f, key)) {
+            dynamic = true;
+            continue;
+        }
+        p = pair_get(l, shared, f, key, &s->password_file);
         if (p == NULL)
             return false;
         if (SSL_CTX_use_cert_and_key(ctx, p->leaf, p->key, p->chain, 1) != 1)
@@ -218,9 +241,11 @@ use_pairs(struct conf_load *l, struct tls_shared *shared, const struct tls_setti
         if (X509_digest(p->leaf, EVP_sha256(), digest, &len) != 1 ||
             EVP_DigestUpdate(bind, digest, len) != 1)
             return call_fail(l, f, "X509_digest");
-        i++;
     }
-    return true;
+    if (!dynamic)
+        return true;
+    tls_dynamic_set_up(c);
+    return bind_names(l, s, bind) && passwords_get(l, shared, &s->password_file, &c->passwords);
 }
 
 /* ---- protocols, ciphers, curves, parameters ---- */
@@ -438,7 +463,7 @@ set_up(struct conf_load *l, struct tls_shared *shared, const struct tls_settings
         tls_conn_set_up(ctx);
     if (s->early_data)
         SSL_CTX_set_max_early_data(ctx, 16384);
-    return use_pairs(l, shared, s, ctx, bind) && set_up_protocols(l, s, ctx) &&
+    return use_pairs(l, shared, s, c, bind) && set_up_protocols(l, s, ctx) &&
            set_up_trust(l, s, ctx, bind) && (s->client || set_up_sessions(l, shared, s, c, bind));
 }
 
