@@ -74,7 +74,7 @@ struct core_settings {
     gid_t gid;
     uint32_t worker_processes; /* resolved: auto counted */
     bool daemon, master_process;
-    struct str pid_path, lock_path;      /* absolute */
+    struct str pid_path;                 /* absolute */
     struct str working_directory;        /* empty: none */
     uint64_t rlimit_nofile, rlimit_core; /* UINT64_MAX: not set */
     int worker_priority;
@@ -82,11 +82,8 @@ struct core_settings {
     struct vec affinity; /* of struct cpu_mask, one per worker, the last one repeats; empty: none */
     bool affinity_auto;
     uint64_t affinity_auto_mask[16];
-    struct vec env; /* of struct str "NAME" or "NAME=value" */
-    uint64_t timer_resolution_ms;
+    struct vec env;              /* of struct str "NAME" or "NAME=value" */
     uint32_t worker_connections; /* module events fills it */
-    bool pcre_jit;
-    bool debug_points_abort;
 };
 struct cpu_mask {
     uint64_t bits[16]; /* CPU i is bit i%64 of word i/64 */
