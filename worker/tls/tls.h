@@ -18,12 +18,16 @@ struct tls_context;
 /* What the contexts of one configuration have in common: each file is read once. */
 struct tls_shared;
 struct scope;
+struct exchange;
+struct template;
+struct tls_cert_cache;
 
 /* ---- settings ---- */
 
 /* A file that a directive names. path.len 0: none. */
 struct tls_file {
-    struct str path; /* absolute, ends with NUL; "data:..." holds the content itself */
+    struct str path;             /* absolute, ends with NUL; "data:..." holds the content itself */
+    const struct template *text; /* with variables; NULL: `path` is all */
     struct conf_pos pos;
 };
 
@@ -54,8 +58,11 @@ enum tls_cache {
 struct tls_settings {
     bool client;         /* for connections to origins; what only servers have is not looked at */
     struct conf_pos pos; /* of what is wrong without a place of its own */
-    struct vec certificates, keys; /* of struct tls_file; the n-th belong together */
+    struct vec certificates, keys;            /* of struct tls_file; the n-th belong together */
+    struct tls_cert_cache *certificate_cache; /* of those with variables; NULL: none is kept */
     struct tls_file password_file, dhparam;
+    bool isolate;       /* a bad certificate is no error of the configuration */
+    bool watch;         /* renewed certificates are picked up without a reload */
     uint32_t protocols; /* bits of enum tls_protocol */
     struct str ciphers, curves;
     struct vec commands; /* of struct tls_command */
@@ -75,7 +82,8 @@ struct tls_settings {
     struct vec ticket_keys; /* of struct tls_file; none: keys of the server's own making */
 };
 
-struct tls_shared *tls_shared_new(struct arena *a);
+/* conf_dir: what names with variables are relative to; ends with '/'. NULL: memory. */
+struct tls_shared *tls_shared_new(struct arena *a, struct str conf_dir);
 /* Finds or makes the context. While a configuration is loaded; NULL after conf_fail. */
 struct tls_context *tls_context_get(struct conf_load *l, struct tls_shared *shared,
                                     const struct tls_settings *s);
@@ -85,6 +93,9 @@ struct tls_context *tls_context_get(struct conf_load *l, struct tls_shared *shar
 /* What handshakes for the server of this scope use. NULL: it has no certificate of its own (a default server's is used,
  * if any). */
 const struct tls_context *tls_context_of(const struct scope *s);
+/* A host name of the server of the scope, whose certificates should be for it: warns when none is. False after conf_fail. */
+bool tls_name_server(struct conf_load *l, const struct scope *s, struct str name,
+                     struct str written, struct conf_pos pos);
 /* ssl_reject_handshake. */
 bool tls_is_rejected(const struct scope *s);
 
@@ -101,6 +112,9 @@ struct tls_server_ops {
     void (*ready)(struct conn *c);
     /* The first byte is not TLS's: the connection is a plain one, its bytes lie in c->in. */
     void (*plain)(struct conn *c);
+    /* A root without a request, for variables in the handshake of a client that asks for `name`. NULL: memory. */
+    struct exchange *(*exchange)(struct conn *c, struct str name);
+    void (*exchange_over)(struct exchange *x);
 };
 /* Takes over a fresh connection; it is closed when there is no handshake within `timeout_ms`. Nothing blocks. */
 void tls_accept(struct conn *c, const struct tls_server_ops *ops, uint64_t timeout_ms);
