@@ -30,10 +30,11 @@ proxy_url_parse(struct str text, struct proxy_url *u)
     size_t end;
     bool unix_socket;
 
-    *u = (struct proxy_url){ .port = 80 };
-    if (!str_starts_nocase(text, S("http://")))
+    *u = (struct proxy_url){ .tls = str_starts_nocase(text, S("https://")) };
+    if (!u->tls && !str_starts_nocase(text, S("http://")))
         return false;
-    rest = str_from(text, 7);
+    u->port = u->tls ? 443 : 80;
+    rest = str_from(text, u->tls ? 8 : 7);
     unix_socket = str_starts(rest, S("unix:"));
     end = authority_end(rest);
     u->host = str_upto(rest, end);
@@ -56,13 +57,8 @@ static bool
 set_pass_const(struct conf_load *l, struct conf_node *n, struct proxy_conf *c,
                const struct location *loc)
 {
-    if (!proxy_url_parse(n->args[1], &c->url)) {
-        if (!str_starts_nocase(n->args[1], S("https://")))
-            return conf_fail(l, n, 1, "invalid URL prefix");
-        conf_fail(l, n, 1, "https protocol requires TLS towards origins");
-        conf_hint(l, "this version does not support it");
-        return false;
-    }
+    if (!proxy_url_parse(n->args[1], &c->url))
+        return conf_fail(l, n, 1, "invalid URL prefix");
     if (!complete_uri(&c->url, conf_arena(l)))
         return conf_fail(l, n, 0, "no memory");
     if (c->url.uri.len > 0 &&
@@ -95,6 +91,16 @@ static const char *const hidden_names[] = {
     NULL,
 };
 
+/* Whether a URL may be one of https: a variable one may turn out so. */
+static bool
+may_need_tls(const struct proxy_conf *c)
+{
+    if (!c->pass.set)
+        return false;
+    return template_is_const(&c->pass) ? c->url.tls
+                                       : !str_starts_nocase(c->pass.text, S("http://"));
+}
+
 static bool
 proxy_finish(struct conf_load *l, struct scope *s, void *conf)
 {
@@ -109,6 +115,8 @@ proxy_finish(struct conf_load *l, struct scope *s, void *conf)
         if (c->group == NULL)
             return false;
     }
+    if (may_need_tls(c) && !upstream_tls_finish(l, s, &c->tls, "proxy"))
+        return false;
     return proxy_request_finish(l, s, c) && proxy_redirect_finish(l, c);
 }
 
@@ -177,6 +185,16 @@ make_head(struct proxy_exchange *p)
     return false;
 }
 
+/* The connection failed; TLS says more than an errno. */
+static void
+blame_conn(struct origin *o, const char *what)
+{
+    const char *problem = tls_problem(o->conn);
+
+    (void)origin_blame(o, UPSTREAM_ERROR, problem == NULL ? o->conn->error : 0,
+                       problem != NULL ? problem : what);
+}
+
 static enum sent
 proxy_send(struct origin *o, struct source *body)
 {
@@ -188,7 +206,7 @@ proxy_send(struct origin *o, struct source *body)
     case H1_SENT_WAITS:
         return SENT_WAITS;
     case H1_SENT_FAILED:
-        (void)origin_blame(o, UPSTREAM_ERROR, o->conn->error, "send() failed");
+        blame_conn(o, "send() failed");
         return SENT_FAILED;
     case H1_SENT_BODY_FAILED:
         break;
@@ -244,10 +262,7 @@ bad_head(struct origin *o, const char *why)
 static enum recv
 closed(struct origin *o)
 {
-    int err = o->conn->error;
-
-    (void)origin_blame(o, UPSTREAM_ERROR, err,
-                       err != 0 ? "recv() failed" : "upstream prematurely closed connection");
+    blame_conn(o, o->conn->error != 0 ? "recv() failed" : "upstream prematurely closed connection");
     return GOT_FAILED;
 }
 
@@ -363,7 +378,8 @@ proxy_describe(const struct origin *o, struct text *t)
 {
     struct str addr = o->attempt != NULL ? o->attempt->addr : STR_NONE;
 
-    TEXT_LIT(t, "http://");
+    text_add(t, str_c(proxy_scheme(&proxy_of_origin(o)->url)));
+    TEXT_LIT(t, "://");
     text_add(t, addr);
     if (str_starts(addr, S("unix:")))
         text_char(t, ':');
@@ -502,6 +518,11 @@ proxy_content(struct exchange *x)
         return result;
     if (!make_method(p, r))
         return phase_respond(x, 500);
+    if (p->url.tls) {
+        p->origin.tls = upstream_tls_client(x, &p->conf->tls, p->url.host_header);
+        if (p->origin.tls == NULL)
+            return phase_respond(x, 500);
+    }
     origin_begin(&p->origin, r, p->group, &p->conf->origin, &proxy_driver);
     return origin_answer(&p->origin);
 }
@@ -551,6 +572,7 @@ static const struct directive proxy_directives[] = {
     D_CALL("proxy_cookie_path", ORIGIN_CTX, ARGS(1, 2), proxy_cookie_set,
            FIELD(struct proxy_conf, cookie_paths), .inherit = I_LIST),
     ORIGIN_DIRECTIVES("proxy", struct proxy_conf, "proxy_temp"),
+    UPSTREAM_TLS_DIRECTIVES("proxy", ORIGIN_CTX, struct proxy_conf),
     D_END,
 };
 

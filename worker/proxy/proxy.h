@@ -11,12 +11,13 @@
 #include "worker/net/resolver.h"
 #include "worker/proxy/origin_conf.h"
 
-/* The parts of "http://host:port/uri". */
+/* The parts of "http://host:port/uri", or of "https://...". */
 struct proxy_url {
     struct str host;        /* with the port as written, or "unix:/path" */
     struct str host_header; /* $proxy_host */
     struct str uri;         /* begins with '/'; empty: none */
     uint16_t port;          /* where host names none */
+    bool tls;
 };
 
 /* One `proxy_set_header`. */
@@ -27,6 +28,7 @@ struct proxy_field {
 
 struct proxy_conf {
     struct origin_conf origin; /* first: origin_set_bind */
+    struct upstream_tls_conf tls;
 
     struct template pass; /* I_INNER, with what follows from it */
     struct conf_node *pass_node;
@@ -74,8 +76,13 @@ struct proxy_exchange {
 extern struct module proxy_module;
 extern const struct variable proxy_variables[];
 
-/* "http://..." into its parts; false: no http URL. */
+/* Into its parts; false: no URL of http or https. */
 bool proxy_url_parse(struct str text, struct proxy_url *u);
+static inline const char *
+proxy_scheme(const struct proxy_url *u)
+{
+    return u->tls ? "https" : "http";
+}
 /* The module's state, made at the first call; NULL: memory. */
 struct proxy_exchange *proxy_of(struct exchange *x);
 static inline struct proxy_exchange *
