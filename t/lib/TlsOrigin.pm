@@ -64,6 +64,7 @@ sub new ($class, $listener, $control, $script, %option) {
     Net::SSLeay::CTX_set_tlsext_servername_callback($self->{ctx}, sub ($ssl, @) {
         my $ctx = $by_name{ Net::SSLeay::get_servername($ssl) // '' };
         Net::SSLeay::set_SSL_CTX($ssl, $ctx) if $ctx;
+        return 0;
     });
     return $self;
 }
@@ -90,9 +91,9 @@ sub handshake ($self, $c) {
     my $ssl = $c->{ssl};
     return 1 if $c->{tls};
     if ($self->{tls}{plain} || $self->{tls}{silent} || $self->{tls}{hang_up}) {
-        sysread($c->{fh}, my $hello, 65536);
+        my $n = sysread($c->{fh}, my $hello, 65536);
         syswrite($c->{fh}, "HTTP/1.1 400 Bad Request\r\n\r\nplain text") if $self->{tls}{plain};
-        $self->drop($c, $self->{tls}{hang_up} eq 'reset') if $self->{tls}{hang_up};
+        $self->drop($c, ($self->{tls}{hang_up} // '') eq 'reset') if $self->{tls}{hang_up} || !$n;
         $! = POSIX::EAGAIN();
         return 0;
     }
@@ -102,7 +103,7 @@ sub handshake ($self, $c) {
             name     => Net::SSLeay::get_servername($ssl) // '',
             protocol => Net::SSLeay::get_version($ssl),
             cipher   => Net::SSLeay::get_cipher($ssl),
-            alpn     => scalar eval { no warnings; Net::SSLeay::P_alpn_selected($ssl) },
+            alpn     => $self->{tls}{alpn} ? Net::SSLeay::P_alpn_selected($ssl) : undef,
             reused   => Net::SSLeay::session_reused($ssl) ? 1 : 0,
             client   => subject($ssl),
         };
@@ -136,6 +137,7 @@ sub read_some ($self, $c) {
 }
 
 sub write_some ($self, $c, $bytes) {
+    return 0 if !length $bytes;
     my $n = Net::SSLeay::write($c->{ssl}, length $bytes > 16384 ? substr($bytes, 0, 16384) : $bytes);
     return $n if $n > 0;
     $! = POSIX::EPROTO() if !$self->waits($c->{ssl}, $n);
