@@ -50,9 +50,46 @@ plain(struct conn *c)
         conn_close(c);
 }
 
-static const struct tls_server_ops http_tls_ops = {
-    .choose = choose, .protocols = protocols, .ready = ready, .plain = plain
-};
+/* ---- variables in a handshake ---- */
+
+static void
+describe_nothing(const struct log_context *ctx, struct text *t)
+{
+    (void)ctx, (void)t;
+}
+
+/* Neither answered nor logged. */
+static const struct exchange_kind handshake_kind = { .describe = describe_nothing };
+static const struct sink_ops handshake_sink = { .head = NULL };
+
+static struct exchange *
+exchange_new(struct conn *c, struct str name)
+{
+    struct request *r = request_new(c, codec_find(S("")), NULL);
+
+    if (r == NULL)
+        return NULL;
+    r->x.kind = &handshake_kind;
+    r->x.sink = &handshake_sink;
+    r->x.log_ctx.describe = describe_nothing;
+    r->x.log_ctx.members = NULL;
+    r->host = name;
+    (void)server_of_name(listen_address(c), name, r); /* for the captures of a pattern */
+    return &r->x;
+}
+
+static void
+exchange_over(struct exchange *x)
+{
+    exchange_abort(x, STOP_DONE);
+}
+
+static const struct tls_server_ops http_tls_ops = { .choose = choose,
+                                                    .protocols = protocols,
+                                                    .ready = ready,
+                                                    .plain = plain,
+                                                    .exchange = exchange_new,
+                                                    .exchange_over = exchange_over };
 
 void
 http_start_tls(struct conn *c, const struct http_address *a)

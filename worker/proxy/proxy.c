@@ -494,6 +494,16 @@ take_body(struct proxy_exchange *p, struct request *r)
 }
 
 static enum phase_result
+prepare_tls(struct proxy_exchange *p, struct exchange *x)
+{
+    enum phase_result result = upstream_tls_prepare(&p->tls, x, &p->conf->tls, p->url.host_header);
+
+    if (result == PHASE_NEXT)
+        p->origin.tls = &p->tls->client;
+    return result;
+}
+
+static enum phase_result
 proxy_content(struct exchange *x)
 {
     struct request *r = request_of(x);
@@ -514,15 +524,12 @@ proxy_content(struct exchange *x)
         p->body_ready = true;
     }
     result = find_group(p, r);
+    if (result == PHASE_NEXT && p->url.tls)
+        result = prepare_tls(p, x);
     if (result != PHASE_NEXT)
         return result;
     if (!make_method(p, r))
         return phase_respond(x, 500);
-    if (p->url.tls) {
-        p->origin.tls = upstream_tls_client(x, &p->conf->tls, p->url.host_header);
-        if (p->origin.tls == NULL)
-            return phase_respond(x, 500);
-    }
     origin_begin(&p->origin, r, p->group, &p->conf->origin, &proxy_driver);
     return origin_answer(&p->origin);
 }

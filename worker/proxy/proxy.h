@@ -58,6 +58,7 @@ struct proxy_exchange {
     const struct proxy_conf *conf;
     struct upstream_group *group;
     struct proxy_url url;
+    struct upstream_tls *tls; /* NULL: plain */
     struct str method, set_body;
     bool body_ready;      /* of the request: collected, or may be streamed */
     bool sent_upgrade;    /* the request asks for another protocol */

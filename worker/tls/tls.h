@@ -17,12 +17,16 @@ struct tls_context;
 /* What the contexts of one configuration have in common: each file is read once. */
 struct tls_shared;
 struct scope;
+struct exchange;
+struct template;
+struct tls_cert_cache;
 
 /* ---- settings ---- */
 
 /* A file that a directive names. path.len 0: none. */
 struct tls_file {
-    struct str path; /* absolute, ends with NUL; "data:..." holds the content itself */
+    struct str path;             /* absolute, ends with NUL; "data:..." holds the content itself */
+    const struct template *text; /* with variables; NULL: `path` is all */
     struct conf_pos pos;
 };
 
@@ -53,7 +57,8 @@ enum tls_cache {
 struct tls_settings {
     bool client;         /* for connections to origins; what only servers have is not looked at */
     struct conf_pos pos; /* of what is wrong without a place of its own */
-    struct vec certificates, keys; /* of struct tls_file; the n-th belong together */
+    struct vec certificates, keys;            /* of struct tls_file; the n-th belong together */
+    struct tls_cert_cache *certificate_cache; /* of those with variables; NULL: none is kept */
     struct tls_file password_file, dhparam;
     uint32_t protocols; /* bits of enum tls_protocol */
     struct str ciphers, curves;
@@ -74,9 +79,10 @@ struct tls_settings {
     struct vec ticket_keys; /* of struct tls_file; none: keys of the server's own making */
 };
 
-struct tls_shared *tls_shared_new(struct arena *a);
 /* That of the configuration whose http {} or stream {} the scope is in. */
 struct tls_shared *tls_shared_of(const struct scope *s);
+/* conf_dir: what names with variables are relative to; ends with '/'. NULL: memory. */
+struct tls_shared *tls_shared_new(struct arena *a, struct str conf_dir);
 /* Finds or makes the context. While a configuration is loaded; NULL after conf_fail. */
 struct tls_context *tls_context_get(struct conf_load *l, struct tls_shared *shared,
                                     const struct tls_settings *s);
@@ -89,6 +95,9 @@ bool tls_is_no_path(struct str text);
 bool tls_set_file(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf);
 bool tls_add_command(struct conf_load *l, const struct directive *d, struct conf_node *n,
                      void *conf);
+/* `off`, or max=N [inactive=TIME] [valid=TIME]; the field is a struct tls_cert_cache *, NULL for off. */
+bool tls_cert_cache_set(struct conf_load *l, const struct directive *d, struct conf_node *n,
+                        void *conf);
 
 /* ---- settings of a server ---- */
 
@@ -111,19 +120,36 @@ struct tls_server_ops {
     void (*ready)(struct conn *c);
     /* The first byte is not TLS's: the connection is a plain one, its bytes lie in c->in. */
     void (*plain)(struct conn *c);
+    /* A root without a request, for variables in the handshake of a client that asks for `name`. NULL: memory. */
+    struct exchange *(*exchange)(struct conn *c, struct str name);
+    void (*exchange_over)(struct exchange *x);
 };
 /* Takes over a fresh connection; it is closed when there is no handshake within `timeout_ms`. Nothing blocks. */
 void tls_accept(struct conn *c, const struct tls_server_ops *ops, uint64_t timeout_ms);
 
 /* ---- the client's side ---- */
 
+/* A certificate to show to an origin, one whose name has variables: read beside the loop, or from the context's cache. */
+struct tls_own;
+enum tls_own_state { TLS_OWN_WAITS, TLS_OWN_HERE, TLS_OWN_BAD };
+/* The names are copied. fn comes later from the loop when the state is WAITS, and only then. NULL: memory. */
+struct tls_own *tls_own_ask(const struct tls_context *c, struct str certificate, struct str key,
+                            void (*fn)(void *data), void *data);
+/* BAD: *why says it, for the log. */
+enum tls_own_state tls_own_state(const struct tls_own *o, const char **why);
+/* fn will not come; again is harmless. */
+void tls_own_cancel(struct tls_own *o);
+/* The end of a struct tls_own; connections may outlive it. */
+void tls_own_end(void *own);
+
 /* What one connection wants. Everything is borrowed until `done`. */
 struct tls_client {
     const struct tls_context *context;
-    struct str name;        /* sent as SNI; len 0, or an address: none is */
-    struct str verify_name; /* name or address that the certificate has to be for, if verified */
-    struct str protocols;   /* for ALPN, in the form of the wire; len 0: none */
-    bool resume;            /* the newest session with this server is offered, and kept */
+    struct str name;           /* sent as SNI; len 0, or an address: none is */
+    struct str verify_name;    /* name or address that the certificate has to be for, if verified */
+    struct str protocols;      /* for ALPN, in the form of the wire; len 0: none */
+    const struct tls_own *own; /* HERE; NULL: what the context has */
+    bool resume;               /* the newest session with this server is offered, and kept */
     /* Takes c->on_event back. why: NULL, or what went wrong, to be logged by the caller, who closes c. */
     void (*done)(struct conn *c, const char *why);
 };

@@ -8,6 +8,8 @@
 #include "worker/tls/tls_conf.h"
 
 #include "common/base/num.h"
+#include "worker/core/template.h"
+#include "worker/tls/tls_cert_cache.h"
 #include "worker/tls/tls_conn.h"
 #include "worker/tls/tls_session.h"
 #include "worker/tls/tls_ticket.h"
@@ -28,6 +30,8 @@ static const struct conf_name verify_names[] = { { "off", TLS_VERIFY_OFF },
                                                  { NULL, 0 } };
 
 /* ---- setters ---- */
+
+static const char no_variables; /* in add_file: a '$' is a character like others */
 
 /* A file by its path, taken from the configuration's directory. False after conf_fail. */
 static bool
@@ -55,6 +59,21 @@ tls_is_no_path(struct str text)
            str_starts(text, S("store:"));
 }
 
+static bool
+file_with_variables(struct conf_load *l, const struct conf_node *n, struct tls_file *f)
+{
+    struct template *text = ARENA_NEW(conf_arena(l), struct template);
+
+    if (text == NULL)
+        return conf_fail(l, n, 1, "out of memory");
+    if (!template_compile(l, n, 1, n->args[1], text))
+        return false;
+    f->pos = n->arg_pos[1];
+    f->path = n->args[1];
+    f->text = text;
+    return true;
+}
+
 /* One more file of a list: certificates, their keys, keys of tickets. */
 static bool
 add_file(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
@@ -62,8 +81,6 @@ add_file(struct conf_load *l, const struct directive *d, struct conf_node *n, vo
     struct vec *files = (struct vec *)((char *)conf + d->offset);
     struct tls_file *f;
 
-    if (str_find(n->args[1], '$') < n->args[1].len)
-        return conf_fail(l, n, 1, "variables in \"%s\" are not supported by this version", d->name);
     if (files->size == 0) {
         vec_init(files, conf_arena(l), sizeof(struct tls_file));
         /* Most often there is one, and there may be thousands of servers. */
@@ -73,6 +90,8 @@ add_file(struct conf_load *l, const struct directive *d, struct conf_node *n, vo
     f = VEC_PUSH(files, struct tls_file);
     if (f == NULL)
         return conf_fail(l, n, 0, "out of memory");
+    if (str_find(n->args[1], '$') < n->args[1].len && d->data == NULL)
+        return file_with_variables(l, n, f);
     if (!tls_is_no_path(n->args[1]))
         return file_of(l, n, f);
     f->pos = n->arg_pos[1];
@@ -164,7 +183,9 @@ ssl_init(struct conf_load *l, struct scope *s, void *conf)
     struct tls_conf *c = conf;
 
     (void)s;
-    c->shared = tls_shared_new(conf_arena(l));
+    struct str conf_dir = conf_path(l, S(""), true);
+
+    c->shared = tls_shared_new(conf_arena(l), conf_dir);
     return c->shared != NULL;
 }
 
@@ -250,6 +271,8 @@ enum { HS = CTX_HTTP | CTX_SRV };
 
 static const struct directive ssl_directives[] = {
     FILES("ssl_certificate", s.certificates), FILES("ssl_certificate_key", s.keys),
+    D_CALL("ssl_certificate_cache", HS, ARGS(1, 3), tls_cert_cache_set,
+           FIELD(T, s.certificate_cache)),
     A_FILE("ssl_password_file", s.password_file),
     D_BITS("ssl_protocols", HS, T, s.protocols, tls_protocol_names, .initial = "TLSv1.2 TLSv1.3"),
     D_STR("ssl_ciphers", HS, T, s.ciphers, .initial = "HIGH:!aNULL:!MD5"),
@@ -272,7 +295,9 @@ static const struct directive ssl_directives[] = {
     D_CALL("ssl_session_cache", HS, ARGS(1, 2), set_session_cache, DEFAULT(none)),
     D_SEC("ssl_session_timeout", HS, T, s.timeout_s, DEFAULT(5m)),
     D_FLAG("ssl_session_tickets", HS, T, s.tickets, DEFAULT(on)),
-    FILES("ssl_session_ticket_key", s.ticket_keys), D_END
+    D_CALL("ssl_session_ticket_key", HS, ARGS(1, 1), add_file, FIELD(T, s.ticket_keys),
+           .inherit = I_LIST, .data = &no_variables),
+    D_END
 };
 
 struct module ssl_module = {

@@ -21,6 +21,7 @@
 #include "common/base/num.h"
 #include "common/sys/clock.h"
 #include "worker/core/source.h"
+#include "worker/tls/tls_dynamic.h"
 #include "worker/tls/tls_error.h"
 
 enum {
@@ -415,6 +416,7 @@ tls_free(struct tls *t)
 {
     task_cancel(&t->flush);
     list_del(&t->waiting);
+    tls_dynamic_drop(t->dynamic);
     SSL_free(t->ssl);
     buf_put_chain(t->raw);
     buf_put(t->out);
@@ -424,6 +426,7 @@ tls_free(struct tls *t)
     t->name = t->key = STR_NONE;
     t->raw = t->out = t->early = NULL;
     t->ssl = NULL;
+    t->dynamic = NULL;
     loop_defer_free(tls_give_back, t);
 }
 

@@ -42,6 +42,7 @@ struct tls {
     const void *server;               /* what ops->choose said */
     struct str name;                  /* $ssl_server_name; ours */
     struct list waiting;              /* in the line of handshakes that wait for their turn */
+    struct tls_dynamic *dynamic;      /* certificates that are chosen now; NULL: none */
     struct buf *early;                /* the first early data, for the first read */
     bool early_over;                  /* there is none, or no more */
     uint64_t began_us, took_us;       /* the ClientHello was complete; from there to the end */

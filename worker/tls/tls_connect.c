@@ -14,6 +14,7 @@
 #include "common/sys/clock.h"
 #include "worker/tls/tls_conn.h"
 #include "worker/tls/tls_error.h"
+#include "worker/tls/tls_own.h"
 #include "worker/tls/tls_resume.h"
 
 void
@@ -192,6 +193,14 @@ connect_on_event(struct conn *c)
 
 /* ---- the beginning ---- */
 
+static bool
+use_own(SSL *ssl, const struct tls_own *own)
+{
+    const struct tls_pair *p = own != NULL ? tls_own_pair(own) : NULL;
+
+    return p == NULL || SSL_use_cert_and_key(ssl, p->leaf, p->key, p->chain, 1) == 1;
+}
+
 /* False: memory. */
 static bool
 set_up(struct tls *t, const struct tls_client *o)
@@ -205,7 +214,7 @@ set_up(struct tls *t, const struct tls_client *o)
     if (o->protocols.len > 0 && SSL_set_alpn_protos(ssl, (const unsigned char *)o->protocols.ptr,
                                                     (unsigned int)o->protocols.len) != 0)
         return false;
-    if (!tls_resume_set_up(t, o))
+    if (!use_own(ssl, o->own) || !tls_resume_set_up(t, o))
         return false;
     tls_resume_offer(t);
     return true;

@@ -18,13 +18,16 @@ struct tls_context {
     struct tls_settings settings;
     const struct tls_shared *shared;
     const struct tls_ticket_keys *ticket_keys; /* of files; NULL: those in the zone */
+    struct str passwords;                      /* of keys that are read in handshakes */
 };
 
 /* What the contexts of one configuration have in common: each file is read once. */
 struct tls_shared {
     struct arena *arena;
+    struct str conf_dir;       /* what relative names are relative to; ends with '/' */
     struct hash contexts;      /* by settings: struct tls_context * */
-    struct hash pairs;         /* by paths: certificate with its key */
+    struct hash pairs;         /* by paths: struct tls_pair * */
+    struct hash passwords;     /* by path: struct str *, the lines of a password file */
     struct zone_spec *tickets; /* of the keys of our own making; NULL: nobody uses them */
     uint64_t timeout_max_s;    /* the longest of all contexts: how long a ticket key is good */
 };

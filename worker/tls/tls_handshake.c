@@ -74,6 +74,7 @@ handshake_stopped(struct tls *t, int result)
         c->bits &= (uint8_t)~CONN_READABLE;
         break;
     case SSL_ERROR_WANT_WRITE:
+    case SSL_ERROR_WANT_X509_LOOKUP: /* tls_dynamic.c takes the next turn */
         break;
     default:
         t->state = TLS_FAILED;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "common/base/hash.h"
+#include "worker/tls/tls_own.h"
 
 enum {
     KEPT_MAX = 1000, /* sessions: a few kB each, with the server's certificates */
@@ -38,6 +39,19 @@ add_part(struct text *t, struct str part)
     text_add(t, part);
 }
 
+/* By what it is, not by its name: a file may have changed. */
+static bool
+add_certificate(struct text *t, const struct tls_own *own)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int len;
+
+    if (X509_digest(tls_own_pair(own)->leaf, EVP_sha256(), digest, &len) != 1)
+        return false;
+    text_bytes(t, digest, len);
+    return true;
+}
+
 /* All of a key but the address, in `buf`. False: it is too long. */
 static bool
 make_identity(struct text *t, char buf[KEY_MAX], const struct tls_client *o)
@@ -49,7 +63,7 @@ make_identity(struct text *t, char buf[KEY_MAX], const struct tls_client *o)
     add_part(t, o->name);
     add_part(t, verified ? o->verify_name : S(""));
     add_part(t, o->protocols);
-    return !t->failed;
+    return (o->own == NULL || add_certificate(t, o->own)) && !t->failed;
 }
 
 bool

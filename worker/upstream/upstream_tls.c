@@ -26,7 +26,7 @@ upstream_tls_set_path(struct conf_load *l, const struct directive *d, struct con
     return template_compile(l, n, 1, path, &p->path);
 }
 
-/* A path without variables becomes one of the context's. */
+/* A path becomes one of the context's, which reads it now when it has no variables. */
 static bool
 use_file(struct conf_load *l, struct vec *files, const struct upstream_tls_path *p)
 {
@@ -37,6 +37,8 @@ use_file(struct conf_load *l, struct vec *files, const struct upstream_tls_path 
     if (f == NULL)
         return conf_fail_at(l, p->pos, "out of memory");
     *f = (struct tls_file){ .path = p->path.text, .pos = p->pos };
+    if (!template_is_const(&p->path))
+        f->text = &p->path;
     return true;
 }
 
@@ -51,10 +53,6 @@ use_certificate(struct conf_load *l, struct upstream_tls_conf *c, const char *pr
         return conf_fail_at(l, crt->pos,
                             "no \"%s_ssl_certificate_key\" is defined for certificate \"%.*s\"",
                             prefix, STR(crt->path.text));
-    if (!template_is_const(&crt->path) || !template_is_const(&c->key.path))
-        return conf_fail_at(l, crt->pos,
-                            "variables in \"%s_ssl_certificate\" are not supported by this version",
-                            prefix);
     return use_file(l, &c->s.certificates, crt) && use_file(l, &c->s.keys, &c->key);
 }
 
@@ -94,22 +92,105 @@ without_port(struct str host)
     return str_find(host, ':') == end ? str_upto(host, end) : host;
 }
 
-struct tls_client *
-upstream_tls_client(struct exchange *x, const struct upstream_tls_conf *c, struct str host)
+/* Whether the certificate is known only now. */
+static bool
+has_variables(const struct upstream_tls_conf *c)
 {
-    struct tls_client *o = ARENA_NEW(&x->mem->arena, struct tls_client);
+    return c->certificate.path.set &&
+           !(template_is_const(&c->certificate.path) && template_is_const(&c->key.path));
+}
+
+static enum phase_result
+fail(struct exchange *x, const char *why)
+{
+    x->doing = "connecting to upstream";
+    xlog(x, LOG_LEVEL_ERROR, 0, "%s", why);
+    return phase_respond(x, 500);
+}
+
+static void
+on_certificate(void *data)
+{
+    struct upstream_tls *t = data;
+
+    exchange_off_abort(&t->on_abort);
+    phase_resume(t->x);
+    exchange_release(t->x, "certificate for upstream");
+}
+
+static void
+on_abort(struct abort_hook *h, struct exchange *x)
+{
+    tls_own_cancel(CONTAINER_OF(h, struct upstream_tls, on_abort)->own);
+    exchange_release(x, "certificate for upstream");
+}
+
+static enum phase_result
+take_certificate(struct upstream_tls *t)
+{
+    const char *why;
+
+    switch (tls_own_state(t->own, &why)) {
+    case TLS_OWN_WAITS:
+        return PHASE_WAIT;
+    case TLS_OWN_BAD:
+        return fail(t->x, why);
+    case TLS_OWN_HERE:
+        break;
+    }
+    t->client.own = t->own;
+    return PHASE_NEXT;
+}
+
+/* An empty name: none is shown. */
+static enum phase_result
+ask_certificate(struct upstream_tls *t, const struct upstream_tls_conf *c)
+{
+    struct exchange *x = t->x;
+    struct str certificate = template_expand(x, &c->certificate.path),
+               key = template_expand(x, &c->key.path);
+    enum phase_result result;
+
+    if (certificate.ptr == NULL || key.ptr == NULL)
+        return fail(x, "no memory for a certificate");
+    if (certificate.len == 0)
+        return PHASE_NEXT;
+    t->own = tls_own_ask(c->context, certificate, key, on_certificate, t);
+    if (t->own == NULL)
+        return fail(x, "no memory for a certificate");
+    if (!arena_on_free(&x->mem->arena, tls_own_end, t->own)) {
+        tls_own_end(t->own);
+        return fail(x, "no memory for a certificate");
+    }
+    result = take_certificate(t);
+    if (result == PHASE_WAIT) {
+        exchange_hold(x, "certificate for upstream");
+        t->on_abort.run = on_abort;
+        exchange_on_abort(x, &t->on_abort);
+    }
+    return result;
+}
+
+enum phase_result
+upstream_tls_prepare(struct upstream_tls **made, struct exchange *x,
+                     const struct upstream_tls_conf *c, struct str host)
+{
+    struct upstream_tls *t = *made;
     struct str name = host;
 
+    if (t != NULL)
+        return t->own != NULL ? take_certificate(t) : PHASE_NEXT;
+    t = ARENA_NEW(&x->mem->arena, struct upstream_tls);
     if (c->name.set)
         name = template_expand(x, &c->name);
-    if (o == NULL || name.ptr == NULL) {
-        xlog(x, LOG_LEVEL_ERROR, 0, "no memory for a TLS connection");
-        return NULL;
-    }
+    if (t == NULL || name.ptr == NULL)
+        return fail(x, "no memory for a TLS connection");
+    *made = t;
+    t->x = x;
     name = without_port(name);
-    *o = (struct tls_client){ .context = c->context,
-                              .name = c->server_name ? name : S(""),
-                              .verify_name = name,
-                              .resume = c->session_reuse };
-    return o;
+    t->client = (struct tls_client){ .context = c->context,
+                                     .name = c->server_name ? name : S(""),
+                                     .verify_name = name,
+                                     .resume = c->session_reuse };
+    return has_variables(c) ? ask_certificate(t, c) : PHASE_NEXT;
 }

@@ -4,12 +4,14 @@
  * and what they make of a connection.
  *
  * A module's struct has a `struct upstream_tls_conf tls`, its table UPSTREAM_TLS_DIRECTIVES("proxy", ctx, struct
- * proxy_conf), its finish calls upstream_tls_finish. Then for each exchange upstream_tls_client, and tls_connect for each
+ * proxy_conf), its finish calls upstream_tls_finish. Then for each exchange upstream_tls_prepare, and tls_connect for each
  * connection that is not a pooled one.
  */
 #ifndef WEIR_UPSTREAM_UPSTREAM_TLS_H
 #define WEIR_UPSTREAM_UPSTREAM_TLS_H
 
+#include "worker/core/exchange.h"
+#include "worker/core/phase.h"
 #include "worker/core/template.h"
 #include "worker/tls/tls.h"
 
@@ -31,12 +33,19 @@ struct upstream_tls_conf {
 /* For a module's finish, where its pass directive leads, or may lead, to TLS. False after conf_fail. */
 bool upstream_tls_finish(struct conf_load *l, struct scope *s, struct upstream_tls_conf *c,
                          const char *prefix);
+/* What connections of an exchange have to be; of its memory. */
+struct upstream_tls {
+    struct tls_client client; /* `protocols` and `done` are the caller's to set */
+    struct tls_own *own;
+    struct exchange *x;
+    struct abort_hook on_abort; /* while the certificate is waited for */
+};
 /*
- * What a connection of this exchange has to be; `host` is the pass directive's, with or without a port. In x's memory, but
- * for `protocols` and `done`, which are the caller's to set. NULL: memory, or a certificate that cannot be read; logged.
+ * Makes *t, which is NULL at first; `host` is the pass directive's, with or without a port. NEXT: it is ready; WAIT: the
+ * phase is resumed, and has to call again; else an error's result, logged.
  */
-struct tls_client *upstream_tls_client(struct exchange *x, const struct upstream_tls_conf *c,
-                                       struct str host);
+enum phase_result upstream_tls_prepare(struct upstream_tls **t, struct exchange *x,
+                                       const struct upstream_tls_conf *c, struct str host);
 
 /* A constant or variable path into a struct upstream_tls_path. */
 bool upstream_tls_set_path(struct conf_load *l, const struct directive *d, struct conf_node *n,
@@ -54,6 +63,8 @@ bool upstream_tls_set_path(struct conf_load *l, const struct directive *d, struc
                FIELD(T, tls.certificate)),                                                        \
         D_CALL(p "_ssl_certificate_key", ctx, ARGS(1, 1), upstream_tls_set_path,                  \
                FIELD(T, tls.key)),                                                                \
+        D_CALL(p "_ssl_certificate_cache", ctx, ARGS(1, 3), tls_cert_cache_set,                   \
+               FIELD(T, tls.s.certificate_cache)),                                                \
         D_CALL(p "_ssl_password_file", ctx, ARGS(1, 1), tls_set_file,                             \
                FIELD(T, tls.s.password_file)),                                                    \
         D_FLAG(p "_ssl_session_reuse", ctx, T, tls.session_reuse, DEFAULT(on)),                   \

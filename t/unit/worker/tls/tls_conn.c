@@ -24,7 +24,7 @@ static char trusted_path[] = "/tmp/weir-unit-tls-XXXXXX";
 static bool
 sides_loaded(struct conf_load *l)
 {
-    struct tls_shared *shared = tls_shared_new(conf_arena(l));
+    struct tls_shared *shared = tls_shared_new(conf_arena(l), S("/w/"));
     struct tls_settings s = { .client = true,
                               .protocols = TLS_V1_2 | TLS_V1_3,
                               .ciphers = S_INIT("DEFAULT"),
@@ -153,7 +153,9 @@ plain(struct conn *c UNUSED)
     server_plain = true;
 }
 
-static const struct tls_server_ops server_ops = { choose, protocols, ready, plain };
+static const struct tls_server_ops server_ops = {
+    .choose = choose, .protocols = protocols, .ready = ready, .plain = plain
+};
 
 static void
 done(struct conn *c UNUSED, const char *why)
