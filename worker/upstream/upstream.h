@@ -83,7 +83,7 @@ struct upstream_try {
     bool busy;            /* the current peer is counted as ours */
     const void *pool_key; /* `keepalive ... local`: a pooled connection serves one key only */
     const struct addr
-        *from;           /* the source address asked for, and so that of a pooled one; NULL: any */
+        *from; /* the source address asked for, and so that of a pooled one; NULL: any */
     const struct tls_client *tls; /* what a connection has to be, also a pooled one; NULL: plain */
     void *balancer_data;          /* of the method, per exchange */
 };
