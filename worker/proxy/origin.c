@@ -79,6 +79,8 @@ doing(const struct origin *o)
     case ORIGIN_PICK:
     case ORIGIN_CONNECT:
         return "connecting to upstream";
+    case ORIGIN_SECURE:
+        return "SSL handshaking to upstream";
     case ORIGIN_ACTIVE:
         if (o->recv != RECV_HEAD)
             return "reading upstream";
@@ -420,6 +422,7 @@ begin_connect(struct origin *o)
         return failed(o, UPSTREAM_ERROR, errno,
                       errno == EADDRNOTAVAIL && o->from.len > 0 ? "bind() failed"
                                                                 : "connect() failed");
+    o->handshake = HANDSHAKE_NONE;
     o->conn->owner = o;
     o->conn->on_event = origin_on_event;
     o->conn->timer.on_time = origin_on_time;
@@ -462,6 +465,48 @@ origin_connect(struct origin *o)
     err = connect_finish(o->conn);
     if (err != 0)
         return failed(o, UPSTREAM_ERROR, err, "connect() failed");
+    if (o->tls == NULL)
+        return open_stream(o);
+    o->state = ORIGIN_SECURE;
+    return STEP_GO;
+}
+
+/* ---- SECURE ---- */
+
+/* The handshake is over; it may have been while it was begun. */
+static void
+on_handshake(struct conn *c, const char *why)
+{
+    struct origin *o = c->owner;
+    bool at_once = o->handshake == HANDSHAKE_NONE;
+
+    c->on_event = origin_on_event;
+    if (why != NULL)
+        (void)origin_blame(o, UPSTREAM_ERROR, 0, why);
+    o->handshake = why == NULL ? HANDSHAKE_DONE : HANDSHAKE_FAILED;
+    if (!at_once)
+        origin_run(o);
+}
+
+/* The time to connect is also that of the handshake: its timer goes on. */
+static enum step
+origin_secure(struct origin *o)
+{
+    if (o->handshake == HANDSHAKE_NONE) {
+        o->r->x.doing = doing(o);
+        tls_connect(o->conn, o->tls);
+        if (o->handshake == HANDSHAKE_NONE)
+            o->handshake = HANDSHAKE_BEGUN;
+    }
+    switch (o->handshake) {
+    case HANDSHAKE_NONE:
+    case HANDSHAKE_BEGUN:
+        return STEP_WAIT;
+    case HANDSHAKE_FAILED:
+        return STEP_FAILED;
+    case HANDSHAKE_DONE:
+        break;
+    }
     return open_stream(o);
 }
 
@@ -664,6 +709,9 @@ origin_run(struct origin *o)
         case ORIGIN_CONNECT:
             step = origin_connect(o);
             break;
+        case ORIGIN_SECURE:
+            step = origin_secure(o);
+            break;
         case ORIGIN_ACTIVE:
             step = origin_exchange(o);
             break;
@@ -768,6 +816,9 @@ origin_begin(struct origin *o, struct request *r, struct upstream_group *g,
     o->begun = true;
     upstream_begin(&o->try, g, &r->x);
     o->try.pool_key = conf;
+    o->try.tls = o->tls;
+    if (o->tls != NULL)
+        o->tls->done = on_handshake;
     response_init(&o->res, request_arena(r));
     (void)fields_reserve(&o->res.fields, RESPONSE_FIELDS);
     if (h == NULL) {

@@ -15,14 +15,18 @@
 #include "worker/net/rate.h"
 #include "worker/proxy/origin_stream.h"
 #include "worker/upstream/upstream.h"
+#include "worker/upstream/upstream_tls.h"
 
 /* The attempt. Each state says what is already true in it. */
 enum origin_state {
     ORIGIN_PICK,    /* no peer chosen; nothing allocated beyond the exchange */
     ORIGIN_CONNECT, /* peer counted as busy; conn may be half open */
+    ORIGIN_SECURE,  /* connected; a TLS handshake is under way */
     ORIGIN_ACTIVE,  /* connected; the send half and the receive half run side by side */
     ORIGIN_DONE,    /* conn is back in the idle pool or closed, or a tunnel; peer released */
 };
+/* What is known of a TLS handshake. */
+enum origin_handshake { HANDSHAKE_NONE, HANDSHAKE_BEGUN, HANDSHAKE_DONE, HANDSHAKE_FAILED };
 /* The request half; pulls the request body's cursor. */
 enum send_state { SEND_HEAD, SEND_BODY, SEND_SHUT };
 /* The response half; may overtake the request half from HEAD on. */
@@ -120,10 +124,12 @@ struct origin {
     struct conn *conn;                /* its timer: connecting, waiting for the response */
     void *stream;                     /* the protocol's state on conn; NULL: not open */
     struct addr from;                 /* source address; len 0: any */
-    struct origin_fault fault;        /* of STEP_FAILED, SENT_FAILED, GOT_FAILED */
-    bool pooled;     /* conn came from the idle pool: it may turn out to be stale */
-    bool fresh_only; /* one was: the next try opens a new one */
-    bool got_any;    /* a byte of a response has come on this attempt */
+    struct tls_client *tls;           /* what the connection has to be; NULL: plain */
+    enum origin_handshake handshake;
+    struct origin_fault fault; /* of STEP_FAILED, SENT_FAILED, GOT_FAILED */
+    bool pooled;               /* conn came from the idle pool: it may turn out to be stale */
+    bool fresh_only;           /* one was: the next try opens a new one */
+    bool got_any;              /* a byte of a response has come on this attempt */
 
     /* The request half. */
     enum send_state send;
@@ -159,7 +165,7 @@ struct origin {
 };
 
 /*
- * Starts the exchange of r with group g. `o` is zeroed memory of r, but for body_length, idempotent and streaming. The body
+ * Starts the exchange of r with group g. `o` is zeroed memory of r, but for body_length, idempotent, streaming and tls. The body
  * has been collected or is a stream, and is asked of the driver. The caller then returns origin_answer(o).
  */
 void origin_begin(struct origin *o, struct request *r, struct upstream_group *g,

@@ -252,12 +252,12 @@ pull_direct(struct origin *o, struct batch *b)
 
 /* ---- the source: pipes ---- */
 
-/* Whether the rest is long enough to go from socket to socket without being seen. */
+/* Whether the rest is long enough to go from socket to socket without being seen, and nobody has to decrypt it. */
 static bool
 may_splice(const struct origin *o)
 {
-    return o->driver->ops->splice_body != NULL && o->store.len == 0 && o->rate.bytes_per_s == 0 &&
-           request_of(o->r->x.root)->limit_rate == 0 &&
+    return o->driver->ops->splice_body != NULL && o->tls == NULL && o->store.len == 0 &&
+           o->rate.bytes_per_s == 0 && request_of(o->r->x.root)->limit_rate == 0 &&
            o->res.length - (int64_t)o->attempt->response_length >= SPLICE_MIN;
 }
 

@@ -12,12 +12,13 @@
 #include "worker/net/resolver.h"
 #include "worker/proxy/origin_conf.h"
 
-/* The parts of "http://host:port/uri". */
+/* The parts of "http://host:port/uri", or of "https://...". */
 struct proxy_url {
     struct str host;        /* with the port as written, or "unix:/path" */
     struct str host_header; /* $proxy_host */
     struct str uri;         /* begins with '/'; empty: none */
     uint16_t port;          /* where host names none */
+    bool tls;
 };
 
 /* One `proxy_set_header`. */
@@ -28,6 +29,7 @@ struct proxy_field {
 
 struct proxy_conf {
     struct origin_conf origin; /* first: origin_set_bind */
+    struct upstream_tls_conf tls;
 
     struct template pass; /* I_INNER, with what follows from it */
     struct conf_node *pass_node;
@@ -58,6 +60,7 @@ struct proxy_exchange {
     const struct proxy_conf *conf;
     struct upstream_group *group;
     struct proxy_url url;
+    struct upstream_tls *tls; /* NULL: plain */
     struct str method, set_body;
     bool body_ready;      /* of the request: collected, or may be streamed */
     bool sent_upgrade;    /* the request asks for another protocol */
@@ -76,8 +79,13 @@ struct proxy_exchange {
 extern struct module proxy_module;
 extern const struct variable proxy_variables[];
 
-/* "http://..." into its parts; false: no http URL. */
+/* Into its parts; false: no URL of http or https. */
 bool proxy_url_parse(struct str text, struct proxy_url *u);
+static inline const char *
+proxy_scheme(const struct proxy_url *u)
+{
+    return u->tls ? "https" : "http";
+}
 /* The module's state, made at the first call; NULL: memory. */
 struct proxy_exchange *proxy_of(struct exchange *x);
 static inline struct proxy_exchange *

@@ -97,8 +97,8 @@ fill_default(struct conf_load *l, const struct proxy_conf *c, struct proxy_rule 
     bool has_uri = c->url.uri.len > 0;
     struct str uri = has_uri ? c->url.uri : S("/");
 
-    rule->from.text =
-        arena_fmt(conf_arena(l), "http://%.*s%.*s", STR(c->url.host_header), STR(uri));
+    rule->from.text = arena_fmt(conf_arena(l), "%s://%.*s%.*s", proxy_scheme(&c->url),
+                                STR(c->url.host_header), STR(uri));
     rule->to.text = has_uri ? c->location : S("/");
     return rule->from.text.ptr != NULL;
 }
