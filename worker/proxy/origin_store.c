@@ -71,9 +71,10 @@ void
 origin_store_save(struct origin *o)
 {
     const struct origin_conf *c = o->conf;
+    int64_t modified = response_last_modified(&o->res);
     int error = file_make_parents(o->store.ptr, file_dir_mode(c->store_access));
 
-    if (error == 0 && !spool_keep_file(o->spool, o->store, c->store_access, o->res.last_modified))
+    if (error == 0 && !spool_keep_file(o->spool, o->store, c->store_access, modified))
         error = errno;
     if (error != 0)
         xlog(&o->r->x, LOG_LEVEL_CRIT, error, "storing a response as \"%.*s\" failed",
