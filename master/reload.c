@@ -241,8 +241,9 @@ reload_on_exit(struct master *m, pid_t pid, int status)
 
 /* The request in a memfd, sent before the child exists: it waits in the socket. */
 static bool
-send_request(struct master *m, int sock, struct error *err)
+send_request(struct master *m, int sock, bool lint, struct error *err)
 {
+    struct str word = lint ? S(PREFLIGHT_LINT) : S("request");
     struct text t;
     int fd = -1;
     bool ok;
@@ -258,7 +259,7 @@ send_request(struct master *m, int sock, struct error *err)
     text_free(&t);
     if (fd < 0)
         return false;
-    ok = fd_send(sock, "request", 7, &fd, 1, MSG_NOSIGNAL) >= 0;
+    ok = fd_send(sock, word.ptr, word.len, &fd, 1, MSG_NOSIGNAL) >= 0;
     if (!ok)
         error_sys(err, "cannot send the preflight request");
     fd_close(&fd);
@@ -282,7 +283,7 @@ start(struct check *k, struct error *err)
     }
     k->socket_watch.on_event = on_socket;
     k->stderr_watch.on_event = on_stderr;
-    if (!send_request(m, pair[0], err))
+    if (!send_request(m, pair[0], k->lint, err))
         goto fail;
     if (!loop_add_level(&k->socket_watch, pair[0], false)) {
         error_sys(err, "cannot watch a preflight");
@@ -329,6 +330,7 @@ reload_begin(struct master *m)
     }
     k->m = m;
     k->for_reload = m->reload_wanted;
+    k->lint = m->test_wanted;
     k->binary_fd = -1;
     arena_init(&k->arena, 65536);
     report_init(&k->report, &k->arena);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "common/base/num.h"
+#include "worker/tls/tls.h"
 
 enum {
     IN_SIZE = 16 * 1024,    /* one read holds head and body of a small response */
@@ -503,7 +504,8 @@ recv_until_close(struct h1_client *h, struct iovec *room, int n, size_t *got)
         return H1_RECV_BYTES;
     }
     r = read_room(h, room, n, got);
-    return r == H1_RECV_CLOSED && h->conn->error == 0 ? H1_RECV_END : r;
+    /* RFC 9112, 9.8. nginx differs: an end that anybody can forge is as good there. */
+    return r == H1_RECV_CLOSED && h->conn->error == 0 && !tls_was_cut(h->conn) ? H1_RECV_END : r;
 }
 
 /* Straight into the room, up to the end of the current chunk. */

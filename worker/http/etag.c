@@ -4,10 +4,32 @@
  */
 #include "worker/http/etag.h"
 
+/* Hexadecimal digits in front of `end`; where they begin. */
+static char *
+put_hex(char *end, uint64_t n)
+{
+    do {
+        *--end = "0123456789abcdef"[n & 15];
+        n >>= 4;
+    } while (n > 0);
+    return end;
+}
+
+/* "mtime-size", nginx's form. */
 struct str
 etag_make(struct arena *a, int64_t mtime, uint64_t size)
 {
-    return arena_fmt(a, "\"%llx-%llx\"", (unsigned long long)mtime, (unsigned long long)size);
+    enum { ETAG_MAX = 2 + 1 + 2 * 16 }; /* quotes, '-', digits of two numbers */
+    char *room = arena_alloc(a, ETAG_MAX), *end = room + ETAG_MAX, *p = end;
+
+    if (room == NULL)
+        return STR_NONE;
+    *--p = '"';
+    p = put_hex(p, size);
+    *--p = '-';
+    p = put_hex(p, (uint64_t)mtime);
+    *--p = '"';
+    return str_n(p, (size_t)(end - p));
 }
 
 static struct str

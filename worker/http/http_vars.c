@@ -161,12 +161,13 @@ sent_content_length(struct exchange *x, struct var_value *v, const struct respon
 static void
 sent_last_modified(struct exchange *x, struct var_value *v, const struct response *res)
 {
-    char text[DATE_LEN];
+    struct str sent = fields_value(&res->fields, FIELD_LAST_MODIFIED);
 
-    if (res->last_modified < 0)
-        return;
-    date_format(res->last_modified, text);
-    found_copy(x, v, str_n(text, DATE_LEN));
+    if (res->last_modified >= 0) {
+        found_copy(x, v, date_text(res->last_modified));
+    } else if (sent.ptr != NULL) {
+        var_found(v, sent);
+    }
 }
 
 static void

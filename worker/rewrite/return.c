@@ -9,6 +9,7 @@
 #include "worker/http/redirect.h"
 #include "worker/http/request_body.h"
 #include "worker/http/rewrite.h"
+#include "worker/rewrite/return_lint.h"
 
 struct return_rule {
     uint16_t status;
@@ -88,4 +89,5 @@ static const struct directive return_directives[] = {
 struct module return_module = {
     .name = "return",
     .directives = return_directives,
+    .lint = return_checks,
 };
