@@ -13,20 +13,6 @@ enum { DEPTH_MAX = 50, DRAIN_WANT = 64 * 1024 };
 
 /* ---- making a child ---- */
 
-/* What hangs on the client's connection is looked up while there surely is one. */
-static void
-remember_client(struct request *parent)
-{
-    static const char *const names[] = {
-        "remote_addr", "remote_port", "binary_remote_addr",  "server_addr",
-        "server_port", "connection",  "connection_requests", "scheme",
-        "https",       "remote_user",
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        (void)var_get_named(&parent->x, str_c(names[i]));
-}
-
 static bool
 set_target(struct request *c, const struct subrequest_options *o)
 {
@@ -118,7 +104,7 @@ subrequest_new(struct request *parent, const struct subrequest_options *o)
         return NULL;
     }
     if (o->detached)
-        remember_client(parent);
+        var_keep_of_conn(&parent->x);
     exchange_init(&c->x, &http_exchange_kind, px, o->detached, NULL, px->conn, &drain_sink, NULL);
     c->x.done = on_child_done;
     c->x.done_data = kept;
