@@ -17,6 +17,7 @@
 #include "master/logs.h"
 #include "master/pidfile.h"
 #include "master/reload.h"
+#include "master/renew.h"
 #include "master/service.h"
 #include "master/spawn.h"
 #include "master/start.h"
@@ -314,6 +315,7 @@ give_up(struct master *m)
         list_del(&c->node);
     }
     supervise_dissolve(m);
+    renew_end(m);
     timer_stop(&m->ready_deadline);
     m->state = STATE_STOP;
     if (adopted) {
@@ -337,6 +339,7 @@ hold(struct master *m)
 {
     m->state = m->settled = STATE_HOLD;
     timer_stop(&m->ready_deadline);
+    renew_end(m);
     supervise_dissolve(m);
     LIST_FOREACH (at, &m->children) {
         struct child *c = LIST_ENTRY(at, struct child, node);
@@ -373,6 +376,7 @@ stop(struct master *m, bool graceful)
     m->state = STATE_STOP;
     service_stopping(m->kept);
     supervise_dissolve(m);
+    renew_end(m);
     control_unname(m);
     bind_close(&m->sockets, true);
     drain_stop_all(m, graceful);
@@ -477,6 +481,7 @@ master_forget_private(struct master *m)
             fd_close(&h->s.fd);
     }
     control_forget(m);
+    renew_forget(m);
     fd_close(&m->slots_fd);
     fd_close(&m->start_lock);
     fd_close(&m->done_fd);

@@ -19,6 +19,8 @@
 
 #include "build/config.h"
 #include "common/base/num.h"
+#include "common/base/panic.h"
+#include "common/base/regex.h"
 #include "common/shm/counters.h"
 #include "common/sys/proc.h"
 #include "master/options.h"
@@ -39,7 +41,10 @@ struct core_thread_pool {
 struct core_conf {
     struct core_settings s;
     uint32_t debug_points;
-    struct vec thread_pools; /* of struct core_thread_pool */
+    bool pcre_jit;
+    struct str lock_path;         /* only checked */
+    uint64_t timer_resolution_ms; /* only checked */
+    struct vec thread_pools;      /* of struct core_thread_pool */
     struct conf_pos affinity_pos;
 };
 
@@ -308,18 +313,29 @@ set_load_module(struct conf_load *l, const struct directive *d UNUSED, struct co
 }
 
 static bool
+set_pcre_jit(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+{
+    const struct core_conf *c = conf;
+
+    if (!conf_set_flag(l, d, n, conf))
+        return false;
+    regex_use_jit(c->pcre_jit);
+    return true;
+}
+
+static bool
 core_init(struct conf_load *l, struct scope *s UNUSED, void *conf)
 {
     struct core_conf *c = conf;
     struct config *config = conf_config(l);
 
     seen_pid_path[0] = '\0';
+    regex_use_jit(true);
     c->s.uid = (uid_t)-1;
     c->s.gid = (gid_t)-1;
     c->s.rlimit_nofile = c->s.rlimit_core = UINT64_MAX;
     c->s.pid_path = options_built_in(&config->arena, config->prefix, WEIR_PID_PATH);
-    c->s.lock_path = options_built_in(&config->arena, config->prefix, WEIR_LOCK_PATH);
-    return c->s.pid_path.ptr != NULL && c->s.lock_path.ptr != NULL;
+    return c->s.pid_path.ptr != NULL;
 }
 
 /* As root, workers always change to somebody: to the user that configure was told. */
@@ -355,7 +371,6 @@ core_finish(struct conf_load *l, struct scope *s UNUSED, void *conf)
                      "the number of \"worker_processes\" is not equal to the number of "
                      "\"worker_cpu_affinity\" masks, using last mask for remaining worker "
                      "processes");
-    c->s.debug_points_abort = c->debug_points != DEBUG_POINTS_NONE;
     return true;
 }
 
@@ -370,6 +385,7 @@ core_loaded(struct conf_load *l)
 
     if (config_zone(l, &nowhere, S("weir:counters"), counters_number(), &counters_zone_ops) == NULL)
         return false;
+    panic_stops = c->debug_points == DEBUG_POINTS_STOP;
     config->core = c->s;
     config->core.worker_connections = connections;
     return true;
@@ -385,7 +401,8 @@ static const struct directive core_directives[] = {
     D_CALL("user", CTX_MAIN, ARGS(1, 2), set_user),
     D_CALL("worker_processes", CTX_MAIN, ARGS(1, 1), set_worker_processes, DEFAULT(1)),
     D_CALL("pid", CTX_MAIN, ARGS(1, 1), set_pid, FIELD(struct core_conf, s.pid_path)),
-    D_PATH("lock_file", CTX_MAIN, struct core_conf, s.lock_path),
+    D_PATH("lock_file", CTX_MAIN, struct core_conf, lock_path,
+           .help = "without effect: no lock of weir's is a file"),
     D_FLAG("daemon", CTX_MAIN, struct core_conf, s.daemon, DEFAULT(on)),
     D_FLAG("master_process", CTX_MAIN, struct core_conf, s.master_process, DEFAULT(on)),
     D_CALL("worker_rlimit_nofile", CTX_MAIN, ARGS(1, 1), set_rlimit_nofile),
@@ -395,9 +412,11 @@ static const struct directive core_directives[] = {
     D_MSEC("worker_shutdown_timeout", CTX_MAIN, struct core_conf, s.shutdown_timeout_ms),
     D_STR("working_directory", CTX_MAIN, struct core_conf, s.working_directory),
     D_CALL("env", CTX_MAIN, ARGS(1, 1), set_env, .repeat = true),
-    D_MSEC("timer_resolution", CTX_MAIN, struct core_conf, s.timer_resolution_ms),
+    D_MSEC("timer_resolution", CTX_MAIN, struct core_conf, timer_resolution_ms,
+           .help = "without effect: the time is read once in each turn of the event loop"),
     D_ENUM("debug_points", CTX_MAIN, struct core_conf, debug_points, debug_points),
-    D_FLAG("pcre_jit", CTX_MAIN, struct core_conf, s.pcre_jit, DEFAULT(off)),
+    D_CALL("pcre_jit", CTX_MAIN, ARGS(1, 1), set_pcre_jit, FIELD(struct core_conf, pcre_jit),
+           DEFAULT(on)),
     D_CALL("load_module", CTX_MAIN, ARGS(1, 1), set_load_module, .repeat = true,
            .help = "accepted for modules that are built in"),
     D_CALL("thread_pool", CTX_MAIN, ARGS(2, 3), set_thread_pool, .repeat = true),

@@ -214,7 +214,7 @@ apply_line(struct conf_load *l, struct conf_node *n, struct scope *s)
     struct row *r = find_row(l, n, s);
 
     if (r == NULL || !check_form(l, n, r->d) || !check_duplicate(l, n, r, s) ||
-        !check_table(l, n, r->d) || r->d->no_op)
+        !check_table(l, n, r->d))
         return;
     run_setter(l, n, r, s);
 }

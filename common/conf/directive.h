@@ -83,7 +83,6 @@ struct directive {
     uint8_t block;   /* enum conf_block */
     uint8_t inherit; /* enum conf_inherit */
     bool repeat;     /* may stand more than once at a level; I_LIST implies it */
-    bool no_op; /* accepted and without effect: `help` says why (the one table of obsolete ones) */
     conf_set_fn set;
     size_t offset, size;
     uint64_t min, max;   /* RANGE; both 0: unlimited */
@@ -185,9 +184,10 @@ bool conf_set_nothing(struct conf_load *l, const struct directive *d, struct con
     {                                                                                   \
         .name = nm, .contexts = ctx, args, .set = fn, .block = BLOCK_TABLE, __VA_ARGS__ \
     }
-#define D_NO_OP(nm, ctx, args, why)                                                            \
-    {                                                                                          \
-        .name = nm, .contexts = ctx, args, .set = conf_set_nothing, .no_op = true, .help = why \
+/* Obsolete: accepted and without effect; `why` is shown by --directives. */
+#define D_NO_OP(nm, ctx, args, why)                                             \
+    {                                                                           \
+        .name = nm, .contexts = ctx, args, .set = conf_set_nothing, .help = why \
     }
 
 /* ---- what setters and finish functions may ask of the loader ---- */

@@ -81,6 +81,35 @@ fail:
     return false;
 }
 
+bool
+file_stamp_of(const char *path, struct file_stamp *s)
+{
+    struct stat st;
+
+    *s = (struct file_stamp){ 0 };
+    if (stat(path, &st) != 0)
+        return false;
+    s->dev = st.st_dev;
+    s->ino = st.st_ino;
+    s->size = st.st_size;
+    s->modified = st.st_mtim;
+    s->changed = st.st_ctim;
+    return true;
+}
+
+static bool
+is_same_time(struct timespec a, struct timespec b)
+{
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+bool
+file_stamp_is_same(const struct file_stamp *a, const struct file_stamp *b)
+{
+    return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+           is_same_time(a->modified, b->modified) && is_same_time(a->changed, b->changed);
+}
+
 /* The rename is to survive a crash too; a directory that cannot be synced is no error. */
 static void
 sync_directory(const char *path)

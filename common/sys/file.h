@@ -11,6 +11,16 @@
 /* The whole content, NUL behind it, from the arena. Fails above `max` bytes (EFBIG) or on a directory (EISDIR). */
 bool file_read(struct arena *a, const char *path, size_t max, struct str *content,
                struct error *err);
+/* What stat tells of a file's content; zeroed: there is no file. */
+struct file_stamp {
+    dev_t dev;
+    ino_t ino;
+    off_t size;
+    struct timespec modified, changed;
+};
+/* Follows symbolic links. False: there is no such file, or it cannot be looked at; *s is zeroed. */
+bool file_stamp_of(const char *path, struct file_stamp *s);
+bool file_stamp_is_same(const struct file_stamp *a, const struct file_stamp *b);
 /* Writes beside the target, syncs, renames. */
 bool file_write_atomic(const char *path, struct str content, mode_t mode, struct error *err);
 /* An unlinked temporary file in `dir` (O_TMPFILE, else created and unlinked), CLOEXEC; -1 with errno. */

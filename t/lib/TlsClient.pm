@@ -150,10 +150,10 @@ sub certificate_name ($self) {
         Net::SSLeay::NID_commonName()) =~ s/\0\z//r;
 }
 
-# In hexadecimal digits.
+# In hexadecimal digits, as Certs has it.
 sub serial ($self) {
     my $certificate = Net::SSLeay::get_peer_certificate($self->{ssl}) or return undef;
-    return Net::SSLeay::P_ASN1_INTEGER_get_hex(Net::SSLeay::X509_get_serialNumber($certificate));
+    return Net::SSLeay::P_ASN1_INTEGER_get_hex(Net::SSLeay::X509_get_serialNumber($certificate)) =~ s/^0+//r;
 }
 
 sub DESTROY ($self) {

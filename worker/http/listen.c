@@ -634,6 +634,10 @@ listen_prepare(struct conf_load *l, struct http_main *m)
         if (!server_names_prepare(l, *it) || !http_check_tls(l, *it))
             return false;
     }
+    VEC_FOREACH (it, struct server *, &m->servers) {
+        if (!http_name_tls(l, *it))
+            return false;
+    }
     return make_sockets(l, m) || conf_fail_at(l, m->scope->pos, "out of memory");
 }
 

@@ -129,3 +129,37 @@ http_check_tls(struct conf_load *l, const struct http_address *a)
     }
     return true;
 }
+
+/* A host name that a certificate would have to be for; ptr NULL: what is no name, or a pattern. *.example.com and
+ * .example.com stand for any one name of theirs. */
+static struct str
+host_name_of(struct conf_load *l, const struct server_name *n)
+{
+    struct str text = n->text;
+
+    if (n->regex != NULL || str_find(text, '.') >= text.len || str_rfind(text, '*') + 1 == text.len)
+        return STR_NONE;
+    if (str_starts(text, S("*.")))
+        return arena_fmt(conf_arena(l), "any%.*s", STR(str_from(text, 1)));
+    if (str_starts(text, S(".")))
+        return str_from(text, 1);
+    return text;
+}
+
+bool
+http_name_tls(struct conf_load *l, const struct server *s)
+{
+    bool tls = false;
+
+    VEC_FOREACH (line, struct listen_line, &s->listens)
+        tls |= line->ssl;
+    if (!tls)
+        return true;
+    VEC_FOREACH (n, struct server_name, &s->names) {
+        struct str name = host_name_of(l, n);
+
+        if (name.len > 0 && !tls_name_server(l, s->scope, name, n->text, n->pos))
+            return false;
+    }
+    return true;
+}

@@ -60,6 +60,8 @@ struct tls_settings {
     struct vec certificates, keys;            /* of struct tls_file; the n-th belong together */
     struct tls_cert_cache *certificate_cache; /* of those with variables; NULL: none is kept */
     struct tls_file password_file, dhparam;
+    bool isolate;       /* a bad certificate is no error of the configuration */
+    bool watch;         /* renewed certificates are picked up without a reload */
     uint32_t protocols; /* bits of enum tls_protocol */
     struct str ciphers, curves;
     struct vec commands; /* of struct tls_command */
@@ -104,6 +106,9 @@ bool tls_cert_cache_set(struct conf_load *l, const struct directive *d, struct c
 /* What handshakes for the server of this scope use. NULL: it has no certificate of its own (a default server's is used,
  * if any). */
 const struct tls_context *tls_context_of(const struct scope *s);
+/* A host name of the server of the scope, whose certificates should be for it: warns when none is. False after conf_fail. */
+bool tls_name_server(struct conf_load *l, const struct scope *s, struct str name,
+                     struct str written, struct conf_pos pos);
 /* ssl_reject_handshake. */
 bool tls_is_rejected(const struct scope *s);
 

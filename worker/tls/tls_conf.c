@@ -10,6 +10,7 @@
 #include "common/base/num.h"
 #include "worker/core/template.h"
 #include "worker/tls/tls_cert_cache.h"
+#include "worker/tls/tls_certificate.h"
 #include "worker/tls/tls_conn.h"
 #include "worker/tls/tls_session.h"
 #include "worker/tls/tls_ticket.h"
@@ -28,6 +29,8 @@ static const struct conf_name verify_names[] = { { "off", TLS_VERIFY_OFF },
                                                  { "optional", TLS_VERIFY_OPTIONAL },
                                                  { "optional_no_ca", TLS_VERIFY_OPTIONAL_NO_CA },
                                                  { NULL, 0 } };
+
+static const struct conf_name error_names[] = { { "strict", 0 }, { "isolate", 1 }, { NULL, 0 } };
 
 /* ---- setters ---- */
 
@@ -202,6 +205,7 @@ ssl_finish(struct conf_load *l, struct scope *s, void *conf)
         return conf_fail_at(l, c->verify_pos,
                             "no ssl_client_certificate or ssl_trusted_certificate for "
                             "ssl_verify_client");
+    c->s.isolate = c->isolate != 0;
     c->s.pos = VEC_AT(&c->s.certificates, struct tls_file, 0)->pos;
     c->context = tls_context_get(l, c->shared, &c->s);
     return c->context != NULL;
@@ -231,6 +235,15 @@ bool
 tls_is_rejected(const struct scope *s)
 {
     return conf_of(s)->reject;
+}
+
+bool
+tls_name_server(struct conf_load *l, const struct scope *s, struct str name, struct str written,
+                struct conf_pos pos)
+{
+    struct tls_context *c = conf_of(s)->context;
+
+    return c == NULL || tls_certificates_name(l, c, name, written, pos);
 }
 
 enum tls_verdict
@@ -271,6 +284,8 @@ enum { HS = CTX_HTTP | CTX_SRV };
 
 static const struct directive ssl_directives[] = {
     FILES("ssl_certificate", s.certificates), FILES("ssl_certificate_key", s.keys),
+    D_ENUM("ssl_certificate_error", HS, T, isolate, error_names, DEFAULT(strict)),
+    D_FLAG("ssl_certificate_watch", HS, T, s.watch, DEFAULT(off)),
     D_CALL("ssl_certificate_cache", HS, ARGS(1, 3), tls_cert_cache_set,
            FIELD(T, s.certificate_cache)),
     A_FILE("ssl_password_file", s.password_file),

@@ -16,17 +16,16 @@
 #include "common/base/panic.h"
 #include "common/base/text.h"
 #include "common/sys/file.h"
+#include "worker/tls/tls_certificate.h"
 #include "worker/tls/tls_conn.h"
 #include "worker/tls/tls_dynamic.h"
 #include "worker/tls/tls_error.h"
-#include "worker/tls/tls_pair.h"
 #include "worker/tls/tls_session.h"
 #include "worker/tls/tls_ticket.h"
 #include "worker/tls/tls_verify.h"
 
 enum {
     FILE_MAX = 16 * 1024 * 1024, /* bytes of a list of certificates or revocations */
-    PASSWORDS_MAX = 64 * 1024,   /* bytes of a file with passphrases */
 };
 
 /* ---- what lives as long as the configuration ---- */
@@ -41,17 +40,10 @@ tls_shared_new(struct arena *a, struct str conf_dir)
     s->arena = a;
     s->conf_dir = conf_dir;
     hash_init(&s->contexts, a);
-    hash_init(&s->pairs, a);
+    hash_init(&s->certificates, a);
+    vec_init(&s->all, a, sizeof(struct tls_certificate *));
     hash_init(&s->passwords, a);
     return s;
-}
-
-static void
-secret_free(void *data)
-{
-    const struct str *secret = data;
-
-    OPENSSL_cleanse((void *)secret->ptr, secret->len);
 }
 
 static void
@@ -120,7 +112,7 @@ settings_text(struct arena *a, const struct tls_settings *s, size_t *binding)
     add_files(&t, &s->ticket_keys);
     if (s->sessions != NULL)
         text_add(&t, s->sessions->name);
-    text_fmt(&t, ";%p", (void *)s->certificate_cache);
+    text_fmt(&t, ";%p %d %d", (void *)s->certificate_cache, s->isolate, s->watch);
     return text_str(&t);
 }
 
@@ -130,72 +122,6 @@ static bool
 call_fail(struct conf_load *l, const struct tls_file *f, const char *call)
 {
     return conf_fail_at(l, f->pos, "%s(\"%.*s\") failed%s", call, STR(f->path), tls_error_text());
-}
-
-/* The lines of a password file, which is read once: it may be a named pipe. False after conf_fail. */
-static bool
-passwords_get(struct conf_load *l, struct tls_shared *shared, const struct tls_file *f,
-              struct str *lines)
-{
-    struct str *known = f->path.len > 0 ? hash_get(&shared->passwords, f->path) : NULL;
-    struct error err;
-
-    *lines = known != NULL ? *known : S("");
-    if (f->path.len == 0 || known != NULL)
-        return true;
-    known = ARENA_NEW(shared->arena, struct str);
-    if (known == NULL)
-        return conf_fail_at(l, f->pos, "out of memory");
-    if (!file_read(shared->arena, f->path.ptr, PASSWORDS_MAX, known, &err))
-        return conf_fail_at(l, f->pos, "%s", err.text);
-    if (!arena_on_free(shared->arena, secret_free, known) ||
-        !hash_set(&shared->passwords, f->path, known))
-        return conf_fail_at(l, f->pos, "out of memory");
-    *lines = *known;
-    return true;
-}
-
-static bool
-pair_fail(struct conf_load *l, const struct tls_file *certificate, const struct tls_file *key,
-          const struct tls_pair_error *e)
-{
-    conf_fail_at(l, e->of_key ? key->pos : certificate->pos, "%s", e->error.text);
-    if (e->mismatch)
-        conf_hint(l, "the key does not belong to the certificate \"%.*s\"",
-                  STR(tls_pem_shown(certificate->path)));
-    else if (str_starts(key->path, S("engine:")))
-        conf_hint(l, "the library has providers in their place: \"store:URI\"");
-    return false;
-}
-
-/* NULL after conf_fail. */
-static struct tls_pair *
-pair_get(struct conf_load *l, struct tls_shared *shared, const struct tls_file *certificate,
-         const struct tls_file *key, const struct tls_file *password_file)
-{
-    struct str name =
-        arena_fmt(shared->arena, "%zu:%.*s%zu:%.*s%.*s", certificate->path.len,
-                  STR(certificate->path), key->path.len, STR(key->path), STR(password_file->path));
-    struct tls_pair *p = name.ptr != NULL ? hash_get(&shared->pairs, name) : NULL;
-    struct tls_pair_source from = { .certificate.name = certificate->path, .key.name = key->path };
-    struct tls_pair_error e;
-
-    if (p != NULL || !passwords_get(l, shared, password_file, &from.passwords))
-        return p;
-    p = tls_pair_read(&from, &e);
-    if (p == NULL) {
-        pair_fail(l, certificate, key, &e);
-        return NULL;
-    }
-    if (!arena_on_free(shared->arena, tls_pair_put, p)) {
-        tls_pair_put(p);
-        p = NULL;
-    }
-    if (name.ptr == NULL || p == NULL || !hash_set(&shared->pairs, name, p)) {
-        conf_fail_at(l, certificate->pos, "out of memory");
-        return NULL;
-    }
-    return p;
 }
 
 /* Sessions of certificates that have variables in their names are bound to the names. */
@@ -209,44 +135,80 @@ bind_names(struct conf_load *l, const struct tls_settings *s, EVP_MD_CTX *bind)
     return true;
 }
 
+/* A constant certificate; of a bad one only the place is kept. */
 static bool
-use_pairs(struct conf_load *l, struct tls_shared *shared, const struct tls_settings *s,
-          struct tls_context *c, EVP_MD_CTX *bind)
+use_certificate(struct conf_load *l, struct tls_certificate *certificate, struct tls_context *c,
+                EVP_MD_CTX *bind)
 {
-    SSL_CTX *ctx = c->ssl;
-    bool dynamic = false;
+    const struct tls_pair *p = certificate->pair;
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int len = 0;
+
+    if (!tls_certificate_use(l, certificate, c))
+        return false;
+    if (p == NULL)
+        return true;
+    c->broken = false;
+    if (SSL_CTX_use_cert_and_key(c->ssl, p->leaf, p->key, p->chain, 1) != 1)
+        return call_fail(l, &certificate->file, "SSL_CTX_use_certificate");
+    if (X509_digest(p->leaf, EVP_sha256(), digest, &len) != 1 ||
+        EVP_DigestUpdate(bind, digest, len) != 1)
+        return call_fail(l, &certificate->file, "X509_digest");
+    return true;
+}
+
+static bool
+use_certificates(struct conf_load *l, struct tls_shared *shared, const struct tls_settings *s,
+                 struct tls_context *c, EVP_MD_CTX *bind)
+{
     uint32_t i = 0;
 
+    vec_init(&c->certificates, shared->arena, sizeof(struct tls_certificate *));
+    c->broken = s->certificates.len > 0;
     VEC_FOREACH (f, struct tls_file, &s->certificates) {
-        unsigned char digest[EVP_MAX_MD_SIZE];
-        unsigned int len = 0;
-        struct tls_pair *p;
-
-        const struct tls_file *key;
+        struct tls_certificate *certificate;
 
         if (i >= s->keys.len)
             return conf_fail_at(l, f->pos,
                                 "no \"ssl_certificate_key\" is defined for certificate \"%.*s\"",
                                 STR(f->path));
-        key = VEC_AT(&s->keys, struct tls_file, i++);
-        if (tls_dynamic_is(f, key)) {
-            dynamic = true;
-            continue;
+        if (tls_dynamic_is(f, VEC_AT(&s->keys, struct tls_file, i))) {
+            c->dynamic = true;
+        } else {
+            certificate = tls_certificate_get(l, shared, s, i);
+            if (certificate == NULL || !use_certificate(l, certificate, c, bind))
+                return false;
         }
-        p = pair_get(l, shared, f, key, &s->password_file);
-        if (p == NULL)
-            return false;
-        if (SSL_CTX_use_cert_and_key(ctx, p->leaf, p->key, p->chain, 1) != 1)
-            return call_fail(l, f, "SSL_CTX_use_certificate");
-        if (X509_digest(p->leaf, EVP_sha256(), digest, &len) != 1 ||
-            EVP_DigestUpdate(bind, digest, len) != 1)
-            return call_fail(l, f, "X509_digest");
+        i++;
     }
-    if (!dynamic)
+    if (!c->dynamic)
         return true;
+    c->broken = false;
     if (!s->client) /* who connects brings his own */
         tls_dynamic_set_up(c);
-    return bind_names(l, s, bind) && passwords_get(l, shared, &s->password_file, &c->passwords);
+    return bind_names(l, s, bind) && tls_passwords_get(l, shared, &s->password_file, &c->passwords);
+}
+
+static bool
+is_same_type(const struct tls_pair *a, const struct tls_pair *b)
+{
+    return EVP_PKEY_get_base_id(a->key) == EVP_PKEY_get_base_id(b->key);
+}
+
+/*
+ * A context cannot lose a certificate, only get another one of the same type. Where the type changes, connections get
+ * the certificates that are good now one by one.
+ */
+void
+tls_context_renew(struct tls_context *c, const struct tls_pair *old, const struct tls_pair *new)
+{
+    c->broken = false;
+    if (old != NULL && !is_same_type(old, new)) {
+        c->by_connection = true;
+        tls_dynamic_set_up(c);
+    }
+    if (SSL_CTX_use_cert_and_key(c->ssl, new->leaf, new->key, new->chain, 1) != 1)
+        log_alert(0, "SSL_CTX_use_certificate() failed%s", tls_error_text());
 }
 
 /* ---- protocols, ciphers, curves, parameters ---- */
@@ -464,7 +426,7 @@ set_up(struct conf_load *l, struct tls_shared *shared, const struct tls_settings
         tls_conn_set_up(ctx);
     if (s->early_data)
         SSL_CTX_set_max_early_data(ctx, 16384);
-    return use_pairs(l, shared, s, c, bind) && set_up_protocols(l, s, ctx) &&
+    return use_certificates(l, shared, s, c, bind) && set_up_protocols(l, s, ctx) &&
            set_up_trust(l, s, ctx, bind) && (s->client || set_up_sessions(l, shared, s, c, bind));
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tls_dynamic.c - certificates that are chosen in the handshake.
+ * tls_dynamic.c - certificates that are chosen in the handshake: their names have variables, or what the context was made
+ * with is not good any more.
  *
  * The library asks when it has read the ClientHello and before it chooses a cipher, so that variables know what the
  * client offers. The names of all pairs are computed then; each pair comes from the cache, or is read beside the loop
@@ -12,8 +13,8 @@
 
 #include "worker/core/template.h"
 #include "worker/tls/tls_cert_cache.h"
+#include "worker/tls/tls_certificate.h"
 #include "worker/tls/tls_conn.h"
-#include "worker/tls/tls_error.h"
 
 /* A handshake's pairs, one after the other. */
 struct tls_dynamic {
@@ -153,6 +154,20 @@ next_pair(struct tls_dynamic *d, SSL *ssl)
     return good ? 1 : 0;
 }
 
+/* The certificates without variables, in place of those that the context was made with. */
+static bool
+use_constant(SSL *ssl, const struct tls_context *c)
+{
+    SSL_certs_clear(ssl);
+    VEC_FOREACH (at, struct tls_certificate *, &c->certificates) {
+        const struct tls_pair *p = (*at)->pair;
+
+        if (p != NULL && SSL_use_cert_and_key(ssl, p->leaf, p->key, p->chain, 1) != 1)
+            return false;
+    }
+    return true;
+}
+
 static int
 on_certificate(SSL *ssl, void *arg)
 {
@@ -160,6 +175,10 @@ on_certificate(SSL *ssl, void *arg)
     int result = 1;
 
     (void)arg;
+    if (t->dynamic == NULL && t->context->by_connection && !use_constant(ssl, t->context))
+        return 0;
+    if (!t->context->dynamic)
+        return 1;
     if (t->dynamic == NULL)
         t->dynamic = dynamic_new(t);
     if (t->dynamic == NULL)

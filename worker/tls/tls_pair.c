@@ -14,41 +14,11 @@
 #include <stdlib.h>
 
 #include "common/base/text.h"
-#include "common/sys/file.h"
 #include "worker/tls/tls_error.h"
 
 enum { PEM_MAX = 1024 * 1024 /* bytes of a file: a chain of hundreds */ };
 
-/* ---- files ---- */
-
-bool
-tls_stamp_of(const char *path, struct tls_stamp *s)
-{
-    struct stat st;
-
-    *s = (struct tls_stamp){ 0 };
-    if (stat(path, &st) != 0)
-        return false;
-    s->dev = st.st_dev;
-    s->ino = st.st_ino;
-    s->size = st.st_size;
-    s->modified = st.st_mtim;
-    s->changed = st.st_ctim;
-    return true;
-}
-
-static bool
-is_same_time(struct timespec a, struct timespec b)
-{
-    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
-bool
-tls_stamp_is_same(const struct tls_stamp *a, const struct tls_stamp *b)
-{
-    return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-           is_same_time(a->modified, b->modified) && is_same_time(a->changed, b->changed);
-}
+/* ---- names ---- */
 
 bool
 tls_pem_is_data(struct str name)
@@ -70,14 +40,14 @@ tls_pem_shown(struct str name)
 }
 
 static bool
-is_as_stamped(struct str name, const struct tls_stamp *stamp)
+is_as_stamped(struct str name, const struct file_stamp *stamp)
 {
-    struct tls_stamp now;
+    struct file_stamp now;
 
     if (!is_file(name))
         return true;
-    (void)tls_stamp_of(name.ptr, &now);
-    return tls_stamp_is_same(&now, stamp);
+    (void)file_stamp_of(name.ptr, &now);
+    return file_stamp_is_same(&now, stamp);
 }
 
 bool
@@ -107,7 +77,7 @@ fail(struct tls_pair_error *e, const struct tls_pem *p, bool of_key, const char 
 
 /* The content of p, in `a`. */
 static bool
-content_of(struct arena *a, const struct tls_pem *p, bool of_key, struct tls_stamp *stamp,
+content_of(struct arena *a, const struct tls_pem *p, bool of_key, struct file_stamp *stamp,
            struct str *content, struct tls_pair_error *e)
 {
     struct error err;
@@ -117,7 +87,7 @@ content_of(struct arena *a, const struct tls_pem *p, bool of_key, struct tls_sta
         *content = p->content.ptr != NULL ? p->content : str_from(p->name, 5);
         return true;
     }
-    (void)tls_stamp_of(p->name.ptr, stamp);
+    (void)file_stamp_of(p->name.ptr, stamp);
     if (file_read(a, p->name.ptr, PEM_MAX, content, &err))
         return true;
     bio = BIO_new_file(p->name.ptr, "r"); /* for its words */

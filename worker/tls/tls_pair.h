@@ -7,23 +7,10 @@
 #define WEIR_TLS_TLS_PAIR_H
 
 #include <openssl/ssl.h>
-#include <sys/stat.h>
 
 #include "common/base/error.h"
 #include "common/base/str.h"
-
-struct arena;
-
-/* What stat tells of a file's content; zeroed: there is no file. */
-struct tls_stamp {
-    dev_t dev;
-    ino_t ino;
-    off_t size;
-    struct timespec modified, changed;
-};
-/* Follows symbolic links. False: there is no such file, or it cannot be looked at; *s is zeroed. */
-bool tls_stamp_of(const char *path, struct tls_stamp *s);
-bool tls_stamp_is_same(const struct tls_stamp *a, const struct tls_stamp *b);
+#include "common/sys/file.h"
 
 /* Where a certificate or a key comes from. */
 struct tls_pem {
@@ -41,7 +28,7 @@ struct tls_pair {
     X509 *leaf;
     STACK_OF(X509) * chain;
     EVP_PKEY *key;
-    struct tls_stamp certificate_stamp, key_stamp; /* before they were read */
+    struct file_stamp certificate_stamp, key_stamp; /* before they were read */
 };
 
 /* Why there is no pair. */
