@@ -23,6 +23,7 @@ static struct log log_program_only = { .sinks = &log_sink_program, .level = LOG_
 struct log *log_main = &log_program_only;
 const char *log_program = "weir";
 bool log_echo;
+void (*log_tap)(const char *level, struct str message);
 
 /* The line written last, by its hash, and what became of its repetitions. */
 static struct {
@@ -262,6 +263,12 @@ log_write(struct log *log, enum log_level level, int err, const struct log_conte
     add_escaped(&line, &message, MESSAGE_MAX);
     if (err != 0)
         text_fmt(&line, " (%d: %s)", err, strerror(err));
+    if (UNLIKELY(log_tap != NULL)) {
+        log_tap(log_level_names[level], str_from(text_str(&line), message_at));
+        text_free(&message);
+        errno = saved;
+        return;
+    }
     if (ctx != NULL && ctx->describe != NULL)
         add_context(&line, ctx);
 

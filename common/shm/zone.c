@@ -154,6 +154,13 @@ zone_drop(struct zone *z)
     free(z);
 }
 
+bool
+zone_detach(struct zone *z)
+{
+    return mmap(z->h, z->reserve, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, z->fd, 0) != MAP_FAILED;
+}
+
 static void
 zone_list(struct zone *z)
 {

@@ -10,6 +10,7 @@
 
 #include "common/module.h"
 #include "worker/core/exchange.h"
+#include "worker/core/explain.h"
 
 enum { PHASE_ROWS_MAX = 256, PHASE_HANDLERS_MAX = 64 };
 
@@ -109,6 +110,8 @@ static bool
 phase_lists_equal(const struct phase_lists *a, const struct phase_lists *b)
 {
     return a->settings.content == b->settings.content &&
+           memcmp(&a->settings.content_line, &b->settings.content_line,
+                  sizeof(a->settings.content_line)) == 0 &&
            a->settings.satisfy_any == b->settings.satisfy_any &&
            memcmp(a->n, b->n, sizeof(a->n)) == 0 && memcmp(a->run, b->run, sizeof(a->run)) == 0;
 }
@@ -148,6 +151,85 @@ phase_prepare(struct conf_load *l, struct scope *s)
 /* The cursor stands here when the response was started: nothing runs until somebody jumps. */
 enum { PHASE_OVER = PHASES };
 
+/* ---- what explain tells ---- */
+
+static const char *const phase_names[PHASES] = {
+    [HTTP_POST_READ] = "post-read",         [HTTP_SERVER_REWRITE] = "server rewrite",
+    [HTTP_FIND_LOCATION] = "find location", [HTTP_REWRITE] = "rewrite",
+    [HTTP_POST_REWRITE] = "post-rewrite",   [HTTP_PREACCESS] = "preaccess",
+    [HTTP_ACCESS] = "access",               [HTTP_POST_ACCESS] = "post-access",
+    [HTTP_PRECONTENT] = "precontent",       [HTTP_CONTENT] = "content",
+    [HTTP_LOG] = "log",
+};
+
+/* The module that a handler belongs to. */
+static const char *
+handler_name(phase_fn run)
+{
+    for (unsigned i = 0; i < sorted_count; i++) {
+        if (sorted_rows[i]->run != run)
+            continue;
+        for (struct module *const *m = modules; *m != NULL; m++) {
+            for (const struct phase_entry *e = (*m)->phases; e != NULL && e->run != NULL; e++) {
+                if (e == sorted_rows[i])
+                    return (*m)->name;
+            }
+        }
+    }
+    return "";
+}
+
+static void
+explain_result(enum phase phase, struct str name, struct conf_pos line, enum phase_result r,
+               bool resumed)
+{
+    static const char *const words[] = {
+        [PHASE_NEXT] = "has no objection",
+        [PHASE_ALLOW] = "allows",
+        [PHASE_SKIP] = "ends the phase",
+        [PHASE_WAIT] = "waits",
+        [PHASE_JUMP] = "goes elsewhere",
+        [PHASE_DONE] = "answers",
+    };
+
+    if (r == PHASE_DONE && phase == HTTP_CONTENT)
+        explain_fact("handler", name);
+    if (r == PHASE_NEXT && phase != HTTP_PREACCESS && phase != HTTP_ACCESS)
+        return;
+    if (r == PHASE_WAIT && resumed)
+        return;
+    explain_step("phase", line, "%s: %.*s %s", phase_names[phase], STR(name), words[r]);
+}
+
+static bool phase_is_skipped(const struct exchange *x);
+static enum phase_result phase_step(struct exchange *x);
+
+/* The step, and what came of it; rewrite and location tell more themselves. */
+static enum phase_result
+phase_step_told(struct exchange *x)
+{
+    const struct phase_lists *lists = x->scope->phases;
+    enum phase phase = x->phase.phase;
+    struct conf_pos line = EXPLAIN_NOWHERE;
+    struct str name = S("");
+    phase_fn run = NULL;
+    enum phase_result r;
+
+    if (lists != NULL && x->phase.index < lists->n[phase] && !phase_is_skipped(x))
+        run = lists->run[phase][x->phase.index];
+    if (run != NULL && phase == HTTP_CONTENT && run == lists->settings.content) {
+        line = lists->settings.content_line;
+        name = explain_line(line);
+        name = str_upto(name, str_find(name, ' '));
+    } else if (run != NULL) {
+        name = str_c(handler_name(run));
+    }
+    r = phase_step(x);
+    if (run != NULL && phase != HTTP_FIND_LOCATION)
+        explain_result(phase, name, line, r, x->resume);
+    return r;
+}
+
 /* Moves to the next phase; what the engine itself does between phases. */
 static enum phase_result
 phase_advance(struct exchange *x)
@@ -158,6 +240,8 @@ phase_advance(struct exchange *x)
     x->phase.index = 0;
     if (x->phase.phase == HTTP_POST_ACCESS && denied != 0) {
         x->phase.denied = 0;
+        EXPLAIN("phase", explain_place(x->scope, "satisfy", S("")),
+                "access: nobody allowed it, so the refusal holds");
         return phase_respond(x, denied);
     }
     if (x->phase.phase == HTTP_LOG)
@@ -192,6 +276,8 @@ phase_granted(struct exchange *x)
     if (x->phase.phase == HTTP_ACCESS && lists != NULL && lists->settings.satisfy_any) {
         x->phase.denied = 0;
         x->phase.index = UINT8_MAX;
+        EXPLAIN("phase", explain_place(x->scope, "satisfy", S("")),
+                "access: allowed by one, which is enough");
     } else {
         x->phase.index++;
     }
@@ -205,7 +291,7 @@ phase_run(struct exchange *x)
     x->resume = false;
     while (!x->given && x->phase.phase < HTTP_LOG) {
         struct phase_pos before = x->phase;
-        enum phase_result r = phase_step(x);
+        enum phase_result r = UNLIKELY(explain_on) ? phase_step_told(x) : phase_step(x);
         bool moved = x->phase.phase != before.phase; /* by phase_advance */
 
         if (r == PHASE_WAIT)
@@ -256,6 +342,8 @@ phase_deny(struct exchange *x, int status)
 
     if (lists == NULL || !lists->settings.satisfy_any || x->phase.phase != HTTP_ACCESS)
         return phase_respond(x, status);
+    EXPLAIN("phase", explain_place(x->scope, "satisfy", S("")),
+            "access: refused with %d, unless another check allows it", status);
     /* A challenge tells the client how to get in, so it wins over a plain refusal. */
     if (x->phase.denied != 401)
         x->phase.denied = (uint16_t)status;
@@ -265,6 +353,7 @@ phase_deny(struct exchange *x, int status)
 enum phase_result
 phase_respond(struct exchange *x, int status)
 {
+    EXPLAIN("status", EXPLAIN_NOWHERE, "%d is to be answered", status);
     return x->kind->respond(x, status);
 }
 
