@@ -18,6 +18,7 @@
 #include "common/ipc/lines.h"
 #include "common/log/log.h"
 #include "common/sys/fd.h"
+#include "master/explain.h"
 #include "master/pidfile.h"
 #include "master/spawn.h"
 #include "master/supervise.h"
@@ -38,6 +39,7 @@ struct client {
     uint32_t ask_id; /* STATUS: of the question */
     uint32_t asked_slot;
     struct text own; /* STATUS: our lines */
+    struct str rest; /* of the request, behind its command, from the blank on; while the command begins */
 };
 
 /* A control socket and its name. */
@@ -415,6 +417,18 @@ do_reopen(struct client *c)
     client_answer(c, "ok", S("log files reopened"));
 }
 
+/* Whoever explains has the client's socket, and answers there; ours is closed. */
+static void
+do_explain(struct client *c)
+{
+    struct error err = { 0 };
+
+    if (explain_fork(c->m, c->watch.fd, c->rest, &err))
+        client_close(c);
+    else
+        client_answer(c, "error explain", str_c(err.text));
+}
+
 /* The newest generation below `limit` that has processes; 0: none. */
 static uint64_t
 next_generation(const struct master *m, uint64_t limit)
@@ -548,6 +562,7 @@ static const struct {
 } commands[] = {
     { "reload", do_reload, "check the configuration and serve it; waits for the verdict" },
     { "test", do_test, "check the configuration as a reload would" },
+    { "explain", do_explain, "tell what would become of a request, and why" },
     { "status", do_status, "show processes, generations and counters" },
     { "reopen", do_reopen, "open log files anew" },
     { "stop", do_stop, "end now" },
@@ -577,8 +592,8 @@ client_request(struct client *c, struct str request)
         client_answer(c, "error version", S("this master speaks " CTL_VERSION));
         return;
     }
-    if (!str_split(&rest, ' ', &word))
-        word = S("");
+    word = str_upto(rest, str_find(rest, ' '));
+    c->rest = str_from(rest, word.len);
     if (!client_allowed(c)) {
         client_answer(c, "error denied", S("only root and the master's user"));
         return;
@@ -599,7 +614,7 @@ static void
 client_on_event(struct watch *w, unsigned bits UNUSED)
 {
     struct client *c = CONTAINER_OF(w, struct client, watch);
-    char request[CTL_REQUEST_MAX];
+    static char request[CTL_REQUEST_MAX];
     ssize_t n = recv(w->fd, request, sizeof(request), MSG_DONTWAIT);
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))

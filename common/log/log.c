@@ -245,7 +245,7 @@ log_write(struct log *log, enum log_level level, int err, const struct log_conte
 {
     char mem[LOG_LINE_MAX];
     struct text line, message;
-    size_t message_at;
+    size_t message_at, words_at;
     va_list args;
     int saved = errno;
 
@@ -256,6 +256,7 @@ log_write(struct log *log, enum log_level level, int err, const struct log_conte
     if (ctx != NULL && ctx->id != 0)
         text_fmt(&line, "*%llu ", (unsigned long long)ctx->id);
 
+    words_at = line.len;
     text_init(&message, NULL);
     va_start(args, fmt);
     text_vfmt(&message, fmt, args);
@@ -264,7 +265,7 @@ log_write(struct log *log, enum log_level level, int err, const struct log_conte
     if (err != 0)
         text_fmt(&line, " (%d: %s)", err, strerror(err));
     if (UNLIKELY(log_tap != NULL)) {
-        log_tap(log_level_names[level], str_from(text_str(&line), message_at));
+        log_tap(log_level_names[level], str_from(text_str(&line), words_at));
         text_free(&message);
         errno = saved;
         return;

@@ -144,8 +144,13 @@ try_files(struct exchange *x)
     EXPLAIN("file", explain_place(x->scope, "try_files", S("")), "one after the other");
     VEC_FOREACH (candidate, struct candidate, &c->candidates) {
         struct str name = template_expand(x, &candidate->name);
-        struct str path = name.ptr != NULL ? http_file_path_of(r, name) : STR_NONE;
+        struct str path = STR_NONE;
 
+        if (name.ptr != NULL) {
+            EXPLAIN("file", EXPLAIN_NOWHERE, "is there %s \"%.*s\"?",
+                    candidate->is_dir ? "a directory" : "a file", STR(name));
+            path = http_file_path_of(r, name);
+        }
         if (path.ptr == NULL || !exists(r, path, candidate->is_dir))
             continue;
         EXPLAIN("file", EXPLAIN_NOWHERE, "\"%.*s\" is taken", STR(name));

@@ -134,10 +134,27 @@ explain_place(const struct scope *s, const char *name, struct str first)
     return EXPLAIN_NOWHERE;
 }
 
+/* The directive that the word at `pos` belongs to. */
+static const struct conf_node *
+node_of_word(const struct conf_node *list, struct conf_pos pos)
+{
+    for (const struct conf_node *n = list; n != NULL; n = n->next) {
+        const struct conf_node *found = node_of_word(n->children, pos);
+
+        for (uint32_t i = 0; i < n->n && found == NULL; i++) {
+            if (same_place(n->arg_pos[i], pos))
+                found = n;
+        }
+        if (found != NULL)
+            return found;
+    }
+    return NULL;
+}
+
 struct str
 explain_line(struct conf_pos pos)
 {
-    const struct conf_node *n = pos.line != 0 ? node_at(story.tree, pos) : NULL;
+    const struct conf_node *n = pos.line != 0 ? node_of_word(story.tree, pos) : NULL;
     struct text t;
 
     if (n == NULL)

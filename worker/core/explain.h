@@ -44,7 +44,7 @@ struct explain_entry {
 void explain_begin(struct arena *a, const struct conf_node *tree);
 const struct vec *explain_steps(void); /* of struct explain_entry, in the order of events */
 const struct vec *explain_facts(void); /* the same, in the order of their names' first mention */
-/* The words of the line that begins at `pos`, as they were meant; ptr NULL: there is none. */
+/* The words of the directive one of which is at `pos`, as they were meant; ptr NULL: there is none. */
 struct str explain_line(struct conf_pos pos);
 
 #endif

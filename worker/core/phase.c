@@ -225,7 +225,7 @@ phase_step_told(struct exchange *x)
         name = str_c(handler_name(run));
     }
     r = phase_step(x);
-    if (run != NULL && phase != HTTP_FIND_LOCATION)
+    if (run != NULL && phase >= HTTP_PREACCESS)
         explain_result(phase, name, line, r, x->resume);
     return r;
 }
