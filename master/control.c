@@ -22,6 +22,7 @@
 #include "master/pidfile.h"
 #include "master/spawn.h"
 #include "master/supervise.h"
+#include "master/texts.h"
 
 enum {
     CLIENTS_MAX = 64,
@@ -417,6 +418,44 @@ do_reopen(struct client *c)
     client_answer(c, "ok", S("log files reopened"));
 }
 
+/* In place of the files. One at a time: who asks for both cannot mean both. */
+static void
+do_rollback(struct client *c)
+{
+    struct master *m = c->m;
+
+    if (m->state != STATE_RUN && m->state != STATE_HOLD) {
+        client_answer(c, "error busy", S("a check or a reload is under way: ask again behind it"));
+        return;
+    }
+    if (m->back_files.len == 0) {
+        client_answer(c, "error rollback", S("no configuration from before this one is known"));
+        return;
+    }
+    c->wait = CLIENT_RELOAD_NEXT;
+    m->reload_wanted = m->rollback_wanted = true;
+    log_notice(0, "rollback asked for on the control socket, going back to the configuration "
+                  "before this one");
+    master_event(m, EVENT_CHECK);
+}
+
+/* Between processes, for `diff`. */
+static void
+do_texts(struct client *c)
+{
+    struct error err = { 0 };
+    int fd = texts_memfd(c->m, &err);
+
+    if (fd < 0) {
+        client_answer(c, "error texts", str_c(err.text));
+        return;
+    }
+    if (fd_send(c->watch.fd, "ok", 2, &fd, 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        log_info(errno, "control client left before its answer");
+    fd_close(&fd);
+    client_close(c);
+}
+
 /* Whoever explains has the client's socket, and answers there; ours is closed. */
 static void
 do_explain(struct client *c)
@@ -489,6 +528,8 @@ do_status(struct client *c)
     if (m->config != NULL)
         text_fmt(&c->own, "configuration: %.*s\nworkers: %u\n", STR(m->config->conf_path),
                  m->config->core.worker_processes);
+    if (m->rolled_back)
+        TEXT_LIT(&c->own, "rolled back: yes, the files on disk are not what serves\n");
     put_generations(m, &c->own);
     if (worker == NULL ||
         !channel_send(&worker->channel, MSG_ASK, &ask, sizeof(ask), S("status"), NULL, 0)) {
@@ -561,6 +602,7 @@ static const struct {
     const char *help; /* NULL: between processes only */
 } commands[] = {
     { "reload", do_reload, "check the configuration and serve it; waits for the verdict" },
+    { "rollback", do_rollback, "serve the last good configuration from before this one" },
     { "test", do_test, "check the configuration as a reload would" },
     { "explain", do_explain, "tell what would become of a request, and why" },
     { "status", do_status, "show processes, generations and counters" },
@@ -568,6 +610,7 @@ static const struct {
     { "stop", do_stop, "end now" },
     { "quit", do_quit, "finish requests in flight, then end" },
     { "orphans", do_orphans, "end workers whose master has died" },
+    { "texts", do_texts, NULL },
     { "held", do_held, NULL },
     { "adopt", do_adopt, NULL },
 };

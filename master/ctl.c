@@ -18,6 +18,7 @@
 #include "common/log/log.h"
 #include "common/sys/fd.h"
 #include "master/control.h"
+#include "master/diff_command.h"
 #include "master/explain.h"
 #include "master/handoff.h"
 #include "master/master_conf.h"
@@ -187,6 +188,7 @@ usage(FILE *to)
     fprintf(to, "Usage: weirctl [-p prefix] [-c filename] [-g directives] command\n\nCommands:\n");
     for (unsigned i = 0; control_command(i, &name, &help); i++)
         fprintf(to, "  %-8s : %s\n", name, help);
+    fprintf(to, "  %-8s : %s\n", "diff", "show what a reload would change in the text");
     return to == stdout ? 0 : EXIT_USAGE;
 }
 
@@ -239,6 +241,7 @@ static const struct {
     int (*run)(const struct options *o, char **words);
 } tool_commands[] = {
     { "explain", explain_command },
+    { "diff", diff_command },
 };
 
 int
