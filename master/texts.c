@@ -94,14 +94,15 @@ static bool
 is_ours(int fd)
 {
     const int sealed = F_SEAL_SEAL | F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK;
+    int seals = fcntl(fd, F_GET_SEALS);
     char link[64], name[64];
     struct stat st;
     ssize_t n;
 
     snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
     n = readlink(link, name, sizeof(name));
-    return fstat(fd, &st) == 0 && st.st_uid == geteuid() && fcntl(fd, F_GET_SEALS) == sealed &&
-           n > 0 && str_starts(str_n(name, (size_t)n), S("/memfd:weir-state "));
+    return fstat(fd, &st) == 0 && st.st_uid == geteuid() && seals >= 0 &&
+           (seals & sealed) == sealed && n > 0 && str_starts(str_n(name, (size_t)n), S("/memfd:weir-state "));
 }
 
 /* The state was written before its generation served: "good" is what the one before had. */
