@@ -40,7 +40,8 @@ struct client {
     uint32_t ask_id; /* STATUS: of the question */
     uint32_t asked_slot;
     struct text own; /* STATUS: our lines */
-    struct str rest; /* of the request, behind its command, from the blank on; while the command begins */
+    struct str
+        rest; /* of the request, behind its command, from the blank on; while the command begins */
 };
 
 /* A control socket and its name. */

@@ -197,8 +197,7 @@ static int
 say_no_answer(const struct ctl *t, bool nobody)
 {
     if (!nobody) {
-        fprintf(stderr,
-                "weirctl: the master left without an answer, its error log may say why\n");
+        fprintf(stderr, "weirctl: the master left without an answer, its error log may say why\n");
         return EXIT_NO_ANSWER;
     }
     fprintf(stderr, "weirctl: no master answers on %.*s: %s\n", STR(t->ctl_path), strerror(errno));

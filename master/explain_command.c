@@ -36,8 +36,9 @@ static int
 usage(const char *why, const char *what)
 {
     fprintf(stderr, "weirctl: explain: %s%s\n", why, what);
-    fprintf(stderr, "Usage: weirctl [-p prefix] [-c filename] explain 'METHOD URL' [-H 'Name: value'] ...\n"
-                    "               [-c filename] [--client address] [--json]\n");
+    fprintf(stderr,
+            "Usage: weirctl [-p prefix] [-c filename] explain 'METHOD URL' [-H 'Name: value'] ...\n"
+            "               [-c filename] [--client address] [--json]\n");
     return EXIT_USAGE;
 }
 

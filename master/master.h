@@ -137,7 +137,7 @@ struct master {
 
     struct check *check; /* NULL: none runs */
     bool reload_wanted, test_wanted, stop_wanted, quit_wanted;
-    bool rollback_wanted; /* the reload that is wanted takes back_files */
+    bool rollback_wanted;  /* the reload that is wanted takes back_files */
     bool graceful;         /* STOP: by QUIT */
     bool finished;         /* STOP: nothing is left to do */
     struct report verdict; /* of this attempt to start or take over */

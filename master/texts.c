@@ -102,7 +102,8 @@ is_ours(int fd)
     snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
     n = readlink(link, name, sizeof(name));
     return fstat(fd, &st) == 0 && st.st_uid == geteuid() && seals >= 0 &&
-           (seals & sealed) == sealed && n > 0 && str_starts(str_n(name, (size_t)n), S("/memfd:weir-state "));
+           (seals & sealed) == sealed && n > 0 &&
+           str_starts(str_n(name, (size_t)n), S("/memfd:weir-state "));
 }
 
 /* The state was written before its generation served: "good" is what the one before had. */

@@ -218,9 +218,8 @@ proxy_header(struct arena *a, const struct addr *client, const struct addr *loca
 
     if (client->sa.sa_family != local->sa.sa_family)
         return S("PROXY UNKNOWN\r\n");
-    return arena_fmt(a, "PROXY TCP%d %.*s %.*s %u %u\r\n",
-                     client->sa.sa_family == AF_INET6 ? 6 : 4, STR(src), STR(dst),
-                     addr_port(client), addr_port(local));
+    return arena_fmt(a, "PROXY TCP%d %.*s %.*s %u %u\r\n", client->sa.sa_family == AF_INET6 ? 6 : 4,
+                     STR(src), STR(dst), addr_port(client), addr_port(local));
 }
 
 /* From the loop, so that it can be stopped from within. */

@@ -157,8 +157,8 @@ zone_drop(struct zone *z)
 bool
 zone_detach(struct zone *z)
 {
-    return mmap(z->h, z->reserve, PROT_READ | PROT_WRITE,
-                MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, z->fd, 0) != MAP_FAILED;
+    return mmap(z->h, z->reserve, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
+                z->fd, 0) != MAP_FAILED;
 }
 
 static void

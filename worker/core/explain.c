@@ -98,8 +98,7 @@ static const struct conf_node *
 node_at(const struct conf_node *list, struct conf_pos pos)
 {
     for (const struct conf_node *n = list; n != NULL; n = n->next) {
-        const struct conf_node *found =
-            same_place(n->pos, pos) ? n : node_at(n->children, pos);
+        const struct conf_node *found = same_place(n->pos, pos) ? n : node_at(n->children, pos);
 
         if (found != NULL)
             return found;

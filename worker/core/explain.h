@@ -14,9 +14,9 @@
 
 extern bool explain_on;
 /* What: "server", "location", "rewrite" ...; a place without a line: none is shown. */
-#define EXPLAIN(what, pos, ...)                    \
-    do {                                           \
-        if (UNLIKELY(explain_on))                  \
+#define EXPLAIN(what, pos, ...)                     \
+    do {                                            \
+        if (UNLIKELY(explain_on))                   \
             explain_step(what, (pos), __VA_ARGS__); \
     } while (0)
 #define EXPLAIN_NOWHERE ((struct conf_pos){ 0, 0, 0 })

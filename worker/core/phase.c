@@ -154,11 +154,16 @@ enum { PHASE_OVER = PHASES };
 /* ---- what explain tells ---- */
 
 static const char *const phase_names[PHASES] = {
-    [HTTP_POST_READ] = "post-read",         [HTTP_SERVER_REWRITE] = "server rewrite",
-    [HTTP_FIND_LOCATION] = "find location", [HTTP_REWRITE] = "rewrite",
-    [HTTP_POST_REWRITE] = "post-rewrite",   [HTTP_PREACCESS] = "preaccess",
-    [HTTP_ACCESS] = "access",               [HTTP_POST_ACCESS] = "post-access",
-    [HTTP_PRECONTENT] = "precontent",       [HTTP_CONTENT] = "content",
+    [HTTP_POST_READ] = "post-read",
+    [HTTP_SERVER_REWRITE] = "server rewrite",
+    [HTTP_FIND_LOCATION] = "find location",
+    [HTTP_REWRITE] = "rewrite",
+    [HTTP_POST_REWRITE] = "post-rewrite",
+    [HTTP_PREACCESS] = "preaccess",
+    [HTTP_ACCESS] = "access",
+    [HTTP_POST_ACCESS] = "post-access",
+    [HTTP_PRECONTENT] = "precontent",
+    [HTTP_CONTENT] = "content",
     [HTTP_LOG] = "log",
 };
 
@@ -184,12 +189,9 @@ explain_result(enum phase phase, struct str name, struct conf_pos line, enum pha
                bool resumed)
 {
     static const char *const words[] = {
-        [PHASE_NEXT] = "has no objection",
-        [PHASE_ALLOW] = "allows",
-        [PHASE_SKIP] = "ends the phase",
-        [PHASE_WAIT] = "waits",
-        [PHASE_JUMP] = "goes elsewhere",
-        [PHASE_DONE] = "answers",
+        [PHASE_NEXT] = "has no objection", [PHASE_ALLOW] = "allows",
+        [PHASE_SKIP] = "ends the phase",   [PHASE_WAIT] = "waits",
+        [PHASE_JUMP] = "goes elsewhere",   [PHASE_DONE] = "answers",
     };
 
     if (r == PHASE_DONE && phase == HTTP_CONTENT)

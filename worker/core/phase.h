@@ -86,7 +86,7 @@ bool phase_prepare(struct conf_load *l, struct scope *s);
 /* The content handler of a scope (proxy_pass ...) replaces the list of content handlers; `satisfy any` per scope. Set
  * by http_core's loaded function from its own settings, before phase_prepare. False: memory. */
 struct phase_settings {
-    phase_fn content; /* NULL: the list */
+    phase_fn content;             /* NULL: the list */
     struct conf_pos content_line; /* where it was given; for explain */
     bool satisfy_any;
 };

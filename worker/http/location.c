@@ -357,15 +357,13 @@ search_paths(const struct location_tree *t, struct str uri, struct location **fo
         struct trie_node **child;
 
         if (node->prefix != NULL) {
-            EXPLAIN("location", node->prefix->pos, "prefix \"%.*s\" fits",
-                    STR(node->prefix->name));
+            EXPLAIN("location", node->prefix->pos, "prefix \"%.*s\" fits", STR(node->prefix->name));
             *found = node->prefix;
             how = FOUND_PREFIX;
         }
         if (uri.len == 0) {
             if (node->exact != NULL) {
-                EXPLAIN("location", node->exact->pos, "exactly \"%.*s\"",
-                        STR(node->exact->name));
+                EXPLAIN("location", node->exact->pos, "exactly \"%.*s\"", STR(node->exact->name));
                 *found = node->exact;
                 return FOUND_FINAL;
             }
