@@ -124,9 +124,9 @@ compare(const struct running *r, struct arena *a)
         return EXIT_TROUBLE;
     text_init(&out, NULL);
     ok = put_files(&out, &r->files, &disk->files);
-    if (ok)
+    if (ok && out.len > 0)
         fwrite(out.ptr, 1, out.len, stdout);
-    else
+    if (!ok)
         fprintf(stderr, "weirctl: out of memory\n");
     if (!ok || fflush(stdout) != 0)
         return EXIT_TROUBLE;

@@ -187,8 +187,14 @@ set_up(struct config *c, struct arena *a, struct text *answer)
     worker_config = c;
     vec_init(&messages, a, sizeof(struct conf_message));
     text = config_read(&o, a, &messages, &nodes);
-    if (text == NULL || !detach_zones(c)) {
+    if (text == NULL) {
         text_fmt(answer, "out of memory");
+        return false;
+    }
+    explain_begin(a, text->tree);
+    tap_logs(c);
+    if (!detach_zones(c)) {
+        text_fmt(answer, "no memory for a copy of the zones: %s", strerror(errno));
         return false;
     }
     if (!become_worker(&c->core, &err)) {
@@ -202,8 +208,6 @@ set_up(struct config *c, struct arena *a, struct text *answer)
         }
     }
     cycle_set_state(WORKER_SERVING);
-    tap_logs(c);
-    explain_begin(a, text->tree);
     return true;
 }
 
