@@ -13,6 +13,8 @@
 #include "common/conf/config.h"
 
 extern bool explain_on;
+/* For functions that only tell: they stay out of the way of those that decide. */
+#define TELLER static __attribute__((cold, noinline))
 /* What: "server", "location", "rewrite" ...; a place without a line: none is shown. */
 #define EXPLAIN(what, pos, ...)                     \
     do {                                            \

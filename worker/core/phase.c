@@ -12,6 +12,9 @@
 #include "worker/core/exchange.h"
 #include "worker/core/explain.h"
 
+/* The engine exists twice, with what explain tells and without, so that the latter costs nothing. */
+#define ALWAYS_INLINE __attribute__((always_inline))
+
 enum { PHASE_ROWS_MAX = 256, PHASE_HANDLERS_MAX = 64 };
 
 struct phase_lists {
@@ -203,11 +206,11 @@ explain_result(enum phase phase, struct str name, struct conf_pos line, enum pha
     explain_step("phase", line, "%s: %.*s %s", phase_names[phase], STR(name), words[r]);
 }
 
-static bool phase_is_skipped(const struct exchange *x);
-static enum phase_result phase_step(struct exchange *x);
+static inline bool phase_is_skipped(const struct exchange *x);
+static inline enum phase_result phase_step(struct exchange *x);
 
 /* The step, and what came of it; rewrite and location tell more themselves. */
-static enum phase_result
+TELLER enum phase_result
 phase_step_told(struct exchange *x)
 {
     const struct phase_lists *lists = x->scope->phases;
@@ -233,7 +236,7 @@ phase_step_told(struct exchange *x)
 }
 
 /* Moves to the next phase; what the engine itself does between phases. */
-static enum phase_result
+static inline ALWAYS_INLINE enum phase_result
 phase_advance(struct exchange *x)
 {
     uint16_t denied = x->phase.denied;
@@ -252,14 +255,14 @@ phase_advance(struct exchange *x)
 }
 
 /* Denials hold for the client's request; nginx likewise does not ask again for a child. */
-static bool
+static inline bool
 phase_is_skipped(const struct exchange *x)
 {
     return x->phase.phase == HTTP_ACCESS && x->parent != NULL;
 }
 
 /* Runs the handler at the cursor, or moves on when there is none. */
-static enum phase_result
+static inline ALWAYS_INLINE enum phase_result
 phase_step(struct exchange *x)
 {
     const struct phase_lists *lists = x->scope->phases;
@@ -270,7 +273,7 @@ phase_step(struct exchange *x)
     return lists->run[phase][x->phase.index](x);
 }
 
-static void
+static inline ALWAYS_INLINE void
 phase_granted(struct exchange *x)
 {
     const struct phase_lists *lists = x->scope->phases;
@@ -285,15 +288,15 @@ phase_granted(struct exchange *x)
     }
 }
 
-void
-phase_run(struct exchange *x)
+static inline ALWAYS_INLINE void
+run(struct exchange *x, const bool telling)
 {
     ASSERT(!x->in_engine);
     x->in_engine = true;
     x->resume = false;
     while (!x->given && x->phase.phase < HTTP_LOG) {
         struct phase_pos before = x->phase;
-        enum phase_result r = UNLIKELY(explain_on) ? phase_step_told(x) : phase_step(x);
+        enum phase_result r = telling ? phase_step_told(x) : phase_step(x);
         bool moved = x->phase.phase != before.phase; /* by phase_advance */
 
         if (r == PHASE_WAIT)
@@ -321,6 +324,21 @@ phase_run(struct exchange *x)
     x->in_engine = false;
     if (x->given)
         exchange_ready(x); /* ended within the engine: the over-check had to wait */
+}
+
+TELLER void
+run_told(struct exchange *x)
+{
+    run(x, true);
+}
+
+void
+phase_run(struct exchange *x)
+{
+    if (UNLIKELY(explain_on))
+        run_told(x);
+    else
+        run(x, false);
 }
 
 void

@@ -419,7 +419,7 @@ search(struct request *r, const struct location_tree *t, struct location **found
 
 /* ---- the phase ---- */
 
-static void
+TELLER void
 explain_location(const struct request *r, const struct location *loc)
 {
     explain_step("location", loc->pos, "taken for \"%.*s\"", STR(r->uri));

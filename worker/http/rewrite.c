@@ -54,7 +54,7 @@ rewrite_append(struct conf_load *l, rewrite_op op, const void *data)
 }
 
 /* The instruction, and what it did to the URI and to the rest of the list. */
-static enum rewrite_step
+TELLER enum rewrite_step
 run_told(struct request *r, const struct instruction *i, enum phase_result *result)
 {
     struct str uri = r->uri, args = r->args;

@@ -206,7 +206,7 @@ http_document_root(struct request *r)
     return template_expand(&r->x, &c->root);
 }
 
-static void
+TELLER void
 explain_file(struct str path, const struct open_file *f)
 {
     if (f == NULL)

@@ -278,7 +278,7 @@ name_of_regex(const struct server_regex *re)
     return NULL;
 }
 
-static void
+TELLER void
 explain_regex(const struct server_regex *re, bool fits)
 {
     const struct server_name *name = name_of_regex(re);
@@ -312,7 +312,7 @@ name_that_fits(const struct server *s, struct str host)
     return found;
 }
 
-static void
+TELLER void
 explain_server(const struct http_address *a, const struct server *named, struct str host)
 {
     const struct server *s = named != NULL ? named : a->default_server;

@@ -400,7 +400,7 @@ no_room(struct origin *o)
 }
 
 /* In place of a connection. */
-static enum step
+TELLER enum step
 explain_attempt(struct origin *o)
 {
     struct text t;

@@ -131,7 +131,7 @@ chain_forwarded(struct chain *chain, struct request *r)
 
 /* ---- the phases ---- */
 
-static void
+TELLER void
 explain_client(const struct request *r, const struct addr *found)
 {
     char text[ADDR_TEXT_MAX];
