@@ -137,6 +137,8 @@ json_words(struct json *j, struct str words)
 static void
 json_fact(struct json *j, const struct explain_entry *e)
 {
+    uint64_t status;
+
     json_key(j, str_c(e->what));
     if (is_head(e->what))
         json_head(j, e->text);
@@ -144,6 +146,8 @@ json_fact(struct json *j, const struct explain_entry *e)
         json_words(j, e->text);
     else if (strcmp(e->what, "file_exists") == 0)
         json_bool(j, str_eq(e->text, S("true")));
+    else if (strcmp(e->what, "status") == 0 && num_parse_u64(e->text, &status))
+        json_u64(j, status);
     else
         json_str(j, e->text);
 }
