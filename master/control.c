@@ -342,6 +342,8 @@ control_promote(struct master *m)
             c->wait = CLIENT_RELOAD;
         else if (c->wait == CLIENT_TEST_NEXT)
             c->wait = CLIENT_TEST;
+        else if (c->wait == CLIENT_CHECK_NEXT)
+            c->wait = CLIENT_CHECK;
     }
 }
 
@@ -384,15 +386,28 @@ do_reload(struct client *c)
 }
 
 static void
-do_test(struct client *c)
+begin_test(struct client *c, enum client_wait wait)
 {
     if (c->m->state == STATE_STOP) {
         client_answer(c, "error stopping", S("the master is stopping"));
         return;
     }
-    c->wait = CLIENT_TEST_NEXT;
+    c->wait = wait;
     c->m->test_wanted = true;
     master_event(c->m, EVENT_CHECK);
+}
+
+static void
+do_test(struct client *c)
+{
+    begin_test(c, CLIENT_TEST_NEXT);
+}
+
+/* The form of `test` that weirctl asks for: it shows the report as its options say. */
+static void
+do_check(struct client *c)
+{
+    begin_test(c, CLIENT_CHECK_NEXT);
 }
 
 static void
@@ -614,6 +629,7 @@ static const struct {
     { "texts", do_texts, NULL },
     { "held", do_held, NULL },
     { "adopt", do_adopt, NULL },
+    { "check", do_check, NULL },
 };
 
 bool

@@ -15,6 +15,7 @@
 
 #include "build/config.h"
 #include "common/ipc/adopt.h"
+#include "common/ipc/lines.h"
 #include "common/log/log.h"
 #include "common/sys/fd.h"
 #include "master/control.h"
@@ -23,6 +24,7 @@
 #include "master/handoff.h"
 #include "master/master_conf.h"
 #include "master/pidfile.h"
+#include "master/preflight.h"
 #include "master/report.h"
 #include "master/signals.h"
 
@@ -180,12 +182,81 @@ run_orphans(const struct ctl *t, char *answer)
     return 0;
 }
 
+/* `test`: what the master answers is its report, as lines. */
+static int
+show_test(const struct options *o, struct ctl *t, struct str answer)
+{
+    bool ok = str_starts(answer, S("ok"));
+    struct report report;
+    struct str word, rest = answer, key, fields;
+    struct conf_options co;
+
+    str_split(&rest, ' ', &word);
+    if (!ok)
+        str_split(&rest, ' ', &word);
+    if (!ok && !str_starts(rest, S("message ")))
+        return show(answer, o->quiet);
+    report_init(&report, &t->arena);
+    while (lines_next(&rest, &key, &fields)) {
+        if (str_eq(key, S("message")))
+            report_get(&report, &fields);
+    }
+    if (!options_conf(o, &t->arena, &co))
+        return EXIT_ERROR;
+    ok = preflight_show(o, &report, co.conf_path) && ok;
+    if (ok && !o->quiet && !o->json)
+        printf("the configuration is good\n");
+    return ok ? 0 : EXIT_ERROR;
+}
+
+/* Options may stand behind the command too. False: not understood. */
+static bool
+test_options(struct options *o)
+{
+    for (char **word = o->words + 1; *word != NULL; word++) {
+        if (strcmp(*word, "--json") == 0)
+            o->json = true;
+        else if (strcmp(*word, "-W") == 0)
+            o->strict = true;
+        else if (strcmp(*word, "-q") == 0)
+            o->quiet = true;
+        else
+            return false;
+    }
+    return true;
+}
+
+/* Without a master it is checked here. */
+static int
+run_test(const struct options *given, struct ctl *t, char *answer)
+{
+    struct options o = *given;
+    struct str got;
+    int n;
+
+    if (!test_options(&o))
+        return -1;
+    n = ask(t->ctl_path, "check", answer, &got);
+    if (n == 1 && str_starts(got, S("error unknown"))) /* an older master */
+        n = ask(t->ctl_path, "test", answer, &got);
+    if (n == 1)
+        return show_test(&o, t, got);
+    if (n == 0) {
+        fprintf(stderr, "weirctl: the master left without an answer, its error log may say why\n");
+        return EXIT_NO_ANSWER;
+    }
+    o.lint = true;
+    return preflight_test(&o);
+}
+
 static int
 usage(FILE *to)
 {
     const char *name, *help;
 
-    fprintf(to, "Usage: weirctl [-p prefix] [-c filename] [-g directives] command\n\nCommands:\n");
+    fprintf(to, "Usage: weirctl [-p prefix] [-c filename] [-g directives] command\n"
+                "       weirctl [-p prefix] [-c filename] [-g directives] test [-qW] [--json]\n\n"
+                "Commands:\n");
     for (unsigned i = 0; control_command(i, &name, &help); i++)
         fprintf(to, "  %-8s : %s\n", name, help);
     fprintf(to, "  %-8s : %s\n", "diff", "show what a reload would change in the text");
@@ -250,7 +321,7 @@ ctl_run(const struct options *o)
     const char *command = o->words != NULL ? o->words[0] : NULL;
     struct ctl t = { 0 };
     struct str got;
-    int answered;
+    int answered, status;
 
     if (o->help || (command != NULL && strcmp(command, "help") == 0))
         return usage(stdout);
@@ -258,7 +329,7 @@ ctl_run(const struct options *o)
         if (strcmp(command, tool_commands[i].name) == 0)
             return tool_commands[i].run(o, o->words + 1);
     }
-    if (command == NULL || o->words[1] != NULL)
+    if (command == NULL || (o->words[1] != NULL && strcmp(command, "test") != 0))
         return usage(stderr);
     if (!find_paths(o, &t)) {
         fprintf(stderr, "weirctl: out of memory\n");
@@ -266,6 +337,10 @@ ctl_run(const struct options *o)
     }
     if (strcmp(command, "orphans") == 0)
         return run_orphans(&t, answer);
+    if (strcmp(command, "test") == 0) {
+        status = run_test(o, &t, answer);
+        return status >= 0 ? status : usage(stderr);
+    }
     answered = ask(t.ctl_path, command, answer, &got);
     return answered == 1 ? show(got, false) : say_no_answer(&t, answered < 0);
 }

@@ -17,6 +17,7 @@
 #include "master/logs.h"
 #include "master/pidfile.h"
 #include "master/reload.h"
+#include "master/renew.h"
 #include "master/service.h"
 #include "master/spawn.h"
 #include "master/start.h"
@@ -46,6 +47,22 @@ answer_report(struct master *m, enum client_wait wait, const char *head, const s
     text_init(&t, NULL);
     report_text(r, LOG_LEVEL_WARN, &t);
     control_answer(m, wait, head, text_str(&t));
+    text_free(&t);
+}
+
+/* To those who asked for a test: in words, or as lines. */
+static void
+answer_test(struct master *m, const char *head, const struct report *r)
+{
+    struct text t;
+
+    if (report_failed(r))
+        answer_report(m, CLIENT_TEST, head, r);
+    else
+        control_answer(m, CLIENT_TEST, head, S("the configuration is good"));
+    text_init(&t, NULL);
+    report_put(r, CTL_ANSWER_MAX, &t);
+    control_answer(m, CLIENT_CHECK, head, text_str(&t));
     text_free(&t);
 }
 
@@ -145,10 +162,11 @@ refused(struct master *m)
         log_error(0, k->for_reload ? "the reload has failed: nothing has changed"
                                    : "the test of the configuration has failed");
         answer_report(m, CLIENT_RELOAD, "error config", &k->report);
-        answer_report(m, CLIENT_TEST, "error config", &k->report);
+        answer_test(m, "error config", &k->report);
     } else {
         control_answer(m, CLIENT_RELOAD, "error memory", S("out of memory"));
         control_answer(m, CLIENT_TEST, "error memory", S("out of memory"));
+        control_answer(m, CLIENT_CHECK, "error memory", S("out of memory"));
     }
     end_check(m);
 }
@@ -214,7 +232,7 @@ passed(struct master *m)
     struct check *k = m->check;
 
     report_log(&k->report);
-    control_answer(m, CLIENT_TEST, "ok", S("the configuration is good"));
+    answer_test(m, "ok", &k->report);
     if (k->for_reload)
         hand_over(m);
     else
@@ -320,6 +338,7 @@ give_up(struct master *m)
         list_del(&c->node);
     }
     supervise_dissolve(m);
+    renew_end(m);
     timer_stop(&m->ready_deadline);
     m->state = STATE_STOP;
     if (adopted) {
@@ -344,6 +363,7 @@ hold(struct master *m)
     m->state = m->settled = STATE_HOLD;
     m->next_rolled_back = false;
     timer_stop(&m->ready_deadline);
+    renew_end(m);
     supervise_dissolve(m);
     LIST_FOREACH (at, &m->children) {
         struct child *c = LIST_ENTRY(at, struct child, node);
@@ -372,14 +392,17 @@ stop(struct master *m, bool graceful)
     if (m->state == STATE_CHECK) {
         control_answer(m, CLIENT_RELOAD, "error stopping", S("the master is stopping"));
         control_answer(m, CLIENT_TEST, "error stopping", S("the master is stopping"));
+        control_answer(m, CLIENT_CHECK, "error stopping", S("the master is stopping"));
         reload_free(m);
     }
     control_answer(m, CLIENT_RELOAD_NEXT, "error stopping", S("the master is stopping"));
     control_answer(m, CLIENT_TEST_NEXT, "error stopping", S("the master is stopping"));
+    control_answer(m, CLIENT_CHECK_NEXT, "error stopping", S("the master is stopping"));
     m->graceful = graceful;
     m->state = STATE_STOP;
     service_stopping(m->kept);
     supervise_dissolve(m);
+    renew_end(m);
     control_unname(m);
     bind_close(&m->sockets, true);
     drain_stop_all(m, graceful);
@@ -484,6 +507,7 @@ master_forget_private(struct master *m)
             fd_close(&h->s.fd);
     }
     control_forget(m);
+    renew_forget(m);
     fd_close(&m->slots_fd);
     fd_close(&m->start_lock);
     fd_close(&m->done_fd);

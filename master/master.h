@@ -100,6 +100,7 @@ struct held {
 
 struct check;
 struct control;
+struct renewal;
 
 struct master {
     enum master_state state;
@@ -135,7 +136,8 @@ struct master {
     bool answer_waits; /* a reload's answer, for the old generation to leave its listeners */
     bool no_workers;   /* WINCH */
 
-    struct check *check; /* NULL: none runs */
+    struct check *check;     /* NULL: none runs */
+    struct renewal *renewal; /* NULL: no files are watched */
     bool reload_wanted, test_wanted, stop_wanted, quit_wanted;
     bool rollback_wanted;  /* the reload that is wanted takes back_files */
     bool graceful;         /* STOP: by QUIT */

@@ -243,6 +243,7 @@ reload_on_exit(struct master *m, pid_t pid, int status)
 static bool
 send_request(struct check *k, int sock, struct error *err)
 {
+    struct str word = k->lint ? S(PREFLIGHT_LINT) : S("request");
     struct master *m = k->m;
     struct text t;
     int fd = -1;
@@ -261,7 +262,7 @@ send_request(struct check *k, int sock, struct error *err)
     text_free(&t);
     if (fd < 0)
         return false;
-    ok = fd_send(sock, "request", 7, &fd, 1, MSG_NOSIGNAL) >= 0;
+    ok = fd_send(sock, word.ptr, word.len, &fd, 1, MSG_NOSIGNAL) >= 0;
     if (!ok)
         error_sys(err, "cannot send the preflight request");
     fd_close(&fd);
@@ -332,6 +333,7 @@ reload_begin(struct master *m)
     }
     k->m = m;
     k->for_reload = m->reload_wanted;
+    k->lint = m->test_wanted;
     k->binary_fd = -1;
     arena_init(&k->arena, 65536);
     report_init(&k->report, &k->arena);

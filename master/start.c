@@ -30,6 +30,7 @@
 #include "master/pidfile.h"
 #include "master/preflight.h"
 #include "master/privilege.h"
+#include "master/renew.h"
 #include "master/service.h"
 #include "master/signals.h"
 #include "master/spawn.h"
@@ -144,6 +145,7 @@ bring_up(struct master *m)
     log_notice(0, "start worker processes");
     if (!spawn_all(m))
         return false;
+    renew_begin(m);
     m->ready_deadline.on_time = on_ready_deadline;
     timer_set(&m->ready_deadline, READY_MS);
     return true;
@@ -186,6 +188,7 @@ start_last_good(struct master *m)
     supervise_reseat(m);
     r.messages.len = 0;
     spawn_all(m);
+    renew_begin(m);
 }
 
 /* ---- into the background ---------------------------------------------------------------------------------------- */

@@ -211,6 +211,7 @@ on_message(struct channel *channel, const struct channel_message *message)
     case MSG_REAP:
     case MSG_ASK:
     case MSG_TEND:
+    case MSG_RENEW:
     case MSG_COUNT:
         break;
     }

@@ -9,7 +9,8 @@ enum {
     BAD_IN_COMPONENT = 4,
     BAD_IN_LOG = 8,
     BAD_IN_JSON = 16,
-    BAD_IN_LINE = 32
+    BAD_IN_LINE = 32,
+    IS_CONTROL = 64
 };
 static uint8_t kinds[256];
 
@@ -32,6 +33,8 @@ kinds_init(void)
             k |= BAD_IN_JSON;
         if (c < ' ' || c >= 0x7f)
             k |= BAD_IN_LINE;
+        if (c < ' ' || c == 0x7f)
+            k |= IS_CONTROL;
         kinds[c] = k;
     }
 }
@@ -78,6 +81,9 @@ escape_uri(struct text *t, struct str s, enum escape_uri how)
         break;
     case ESCAPE_URI_COMPONENT:
         kind = BAD_IN_COMPONENT;
+        break;
+    case ESCAPE_URI_CONTROLS:
+        kind = IS_CONTROL;
         break;
     }
     for (; add_plain(t, &s, kind); s = str_from(s, 1))

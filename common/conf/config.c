@@ -113,6 +113,18 @@ config_log_file(struct conf_load *l, struct str path)
     return f;
 }
 
+struct watched_files *
+config_watch(struct conf_load *l)
+{
+    struct watched_files *w = ARENA_NEW(&l->config->arena, struct watched_files);
+    struct watched_files **at = w != NULL ? vec_push(&l->config->watched) : NULL;
+
+    if (at == NULL)
+        return NULL;
+    *at = w;
+    return w;
+}
+
 /* Another line that names the zone; NULL after saying what does not fit. */
 static struct zone_spec *
 same_zone(struct conf_load *l, const struct conf_node *n, struct zone_spec *z, uint64_t size,
@@ -182,6 +194,7 @@ config_new(const struct conf_options *o)
     vec_init(&c->listeners, &c->arena, sizeof(struct listen_spec *));
     vec_init(&c->zones, &c->arena, sizeof(struct zone_spec *));
     vec_init(&c->logs, &c->arena, sizeof(struct log_file *));
+    vec_init(&c->watched, &c->arena, sizeof(struct watched_files *));
     vec_init(&c->temp_dirs, &c->arena, sizeof(struct conf_temp_dir));
     c->prefix = make_prefix(&c->arena, o->prefix);
     c->conf_path = join(&c->arena, c->prefix, o->conf_path);
@@ -218,17 +231,19 @@ load(struct conf_load *l, bool text_only)
 {
     if (!source_start(l) || !apply_start(l))
         return;
-    tree_read(l);
+    l->incomplete = !tree_read(l) || l->errors > 0;
     if (text_only)
         return;
     if (l->no_memory || l->config->files.len == 0)
         return;
     apply_tree(l);
-    if (l->errors > 0)
+    if (l->incomplete)
         return;
     apply_finish(l);
     if (l->errors == 0)
         check_zones(l);
+    if (l->errors == 0 && l->options->lint)
+        lint_run(l);
 }
 
 /* `nodes`: what the tree is made of; NULL: it ends with the load. */

@@ -102,6 +102,7 @@ static enum phase_result
 try_last(struct request *r, const struct try_files_conf *c)
 {
     struct str text, uri = c->uri, args = c->args;
+    enum phase_result result;
 
     if (c->status != 0)
         return phase_respond(&r->x, c->status);
@@ -112,7 +113,10 @@ try_last(struct request *r, const struct try_files_conf *c)
         return redirect_named(&r->x, text);
     if (!template_is_const(&c->last))
         split_args(text, &uri, &args);
-    return redirect_internal(&r->x, uri, args);
+    result = redirect_internal(&r->x, uri, args);
+    if (r->args.ptr == NULL)
+        r->args = S(""); /* $args is found, and empty */
+    return result;
 }
 
 /* The name becomes the URI. A directory lacks its last '/' unless the name has it, so that clients are redirected. */

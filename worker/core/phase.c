@@ -21,6 +21,7 @@ struct phase_lists {
     struct phase_settings settings;
     const phase_fn *run[PHASES]; /* NULL when n is 0 */
     uint8_t n[PHASES];
+    uint32_t filled; /* a bit for each phase that has handlers */
 };
 
 /* ---- at load ---- */
@@ -96,6 +97,7 @@ phase_place(struct conf_load *l, struct phase_lists *lists, const struct phase_l
     lists->n[phase] = (uint8_t)n;
     if (n == 0)
         return true;
+    lists->filled |= UINT32_C(1) << phase;
     if (parent != NULL && parent->n[phase] == n &&
         memcmp(parent->run[phase], found, n * sizeof(*found)) == 0) {
         lists->run[phase] = parent->run[phase];
@@ -235,13 +237,19 @@ phase_step_told(struct exchange *x)
     return r;
 }
 
-/* Moves to the next phase; what the engine itself does between phases. */
+/* The phases at which the engine itself has something to do. */
+#define ENGINE_PHASES (UINT32_C(1) << HTTP_POST_ACCESS | UINT32_C(1) << HTTP_LOG)
+_Static_assert(PHASES <= 32 && HTTP_LOG == PHASES - 1,
+               "a bit for each phase, the log's is the last");
+
+/* Moves to the next phase in which there is anything to do, and does what is the engine's. */
 static inline ALWAYS_INLINE enum phase_result
-phase_advance(struct exchange *x)
+phase_advance(struct exchange *x, const struct phase_lists *lists)
 {
+    uint32_t stops = ENGINE_PHASES | (lists != NULL ? lists->filled : 0);
     uint16_t denied = x->phase.denied;
 
-    x->phase.phase++;
+    x->phase.phase = (uint8_t)__builtin_ctz(stops & (~UINT32_C(1) << x->phase.phase));
     x->phase.index = 0;
     if (x->phase.phase == HTTP_POST_ACCESS && denied != 0) {
         x->phase.denied = 0;
@@ -269,7 +277,7 @@ phase_step(struct exchange *x)
     unsigned phase = x->phase.phase;
 
     if (lists == NULL || x->phase.index >= lists->n[phase] || phase_is_skipped(x))
-        return phase_advance(x);
+        return phase_advance(x, lists);
     return lists->run[phase][x->phase.index](x);
 }
 

@@ -248,6 +248,8 @@ var_resolve(struct conf_load *l, const struct var_table *t, struct var_entry *e)
     if (e->defined)
         return true;
     row = var_row(e->name, e->stream);
+    if (row == NULL && conf_may_define(l, e->name))
+        return false;
     if (row == NULL) {
         near = var_suggest(t, e);
         conf_fail_at(l, e->pos, "unknown \"%.*s\" variable", STR(e->name));
@@ -470,4 +472,5 @@ var_number(struct exchange *x, struct var_value *v, uint64_t n)
 struct module variables_module = {
     .name = "variables",
     .loaded = var_check,
+    .loaded_anyway = true,
 };

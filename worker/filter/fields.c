@@ -11,6 +11,7 @@
 #include "worker/http/date.h"
 #include "worker/http/filter.h"
 #include "worker/http/http_conf.h"
+#include "worker/http/lint_vars.h"
 
 enum expires {
     EXPIRES_OFF,
@@ -243,7 +244,7 @@ static bool
 add_expires(struct request *r, struct response *res, const struct headers_conf *c)
 {
     struct expiry e = c->expires;
-    int64_t now = (int64_t)(clock_wall_ms / 1000), at = now;
+    int64_t now = (int64_t)(clock_wall_ms / 1000), at = now, modified;
 
     if (c->expires_text.set && !template_is_const(&c->expires_text) &&
         !expiry_parse(template_expand(&r->x, &c->expires_text), c->expires_modified, &e))
@@ -259,7 +260,8 @@ add_expires(struct request *r, struct response *res, const struct headers_conf *
         at = now + e.seconds;
         break;
     case EXPIRES_MODIFIED: /* an age of 0 means now, whenever the file was changed */
-        at = (res->last_modified >= 0 && e.seconds != 0 ? res->last_modified : now) + e.seconds;
+        modified = response_last_modified(res);
+        at = (modified >= 0 && e.seconds != 0 ? modified : now) + e.seconds;
         break;
     case EXPIRES_DAILY:
         at = next_daily(now, e.seconds);
@@ -280,8 +282,7 @@ replace_validator(struct response *res, const struct added_field *f, struct str 
         fields_remove(&res->fields, FIELD_ETAG);
         return true;
     }
-    res->last_modified = -1;
-    fields_remove(&res->fields, FIELD_LAST_MODIFIED);
+    response_drop_last_modified(res);
     if (value.len == 0 || date_parse(value, &res->last_modified))
         return true;
     res->last_modified = -1;
@@ -390,6 +391,36 @@ headers_add_trailers(struct request *r)
     }
 }
 
+/* ---- checks ---- */
+
+/* What is lost without `add_header_inherit merge`. */
+static void
+check_lost(struct conf_load *l, const struct lint_line *at)
+{
+    const struct headers_conf *c = scope_conf(at->scope, &headers_module);
+    bool fields = str_eq(at->node->args[0], S("add_header"));
+
+    if ((fields ? c->fields_inherit : c->trailers_inherit) != INHERIT_ON || !lint_lost_lines(l, at))
+        return;
+    conf_hint(l, "repeat them here, or write \"%s_inherit merge\"",
+              fields ? "add_header" : "add_trailer");
+}
+
+static void
+check_value(struct conf_load *l, const struct lint_line *at)
+{
+    lint_say_decoded(l, at, 2, "a response's fields",
+                     "write $request_uri, which is as the client sent it");
+}
+
+static const struct lint_check headers_checks[] = {
+    { "lines-lost", "add_header", check_lost },
+    { "lines-lost", "add_trailer", check_lost },
+    { "decoded-path", "add_header", check_value },
+    { "decoded-path", "add_trailer", check_value },
+    { 0 },
+};
+
 /* ---- tables ---- */
 
 #define HEADERS_CTX (CTX_HTTP | CTX_SRV | CTX_LOC | CTX_LIF)
@@ -435,6 +466,7 @@ struct module headers_module = {
     .name = "headers",
     .conf_size = sizeof(struct headers_conf),
     .directives = headers_directives,
+    .lint = headers_checks,
     .finish = headers_finish,
     .filters = headers_filters,
     .worker_init = headers_worker_init,

@@ -237,7 +237,7 @@ drop_body(struct response *res)
     res->content_type = STR_NONE;
     res->charset = STR_NONE;
     res->etag = STR_NONE;
-    res->last_modified = -1;
+    response_drop_last_modified(res);
     res->accept_ranges = false;
     res->reason = STR_NONE;
     res->from_origin = false;
@@ -287,7 +287,7 @@ follow_rule(struct request *r, const struct error_page_rule *rule, int status)
     }
     if (!status_is_redirect(r->res.error_status))
         r->res.error_status = 302;
-    if (fields_set(&r->res.fields, FIELD_LOCATION, STR_NONE, target) == NULL)
+    if (!redirect_set_location(r, target))
         return send_built_in(r, 500);
     return send_built_in(r, r->res.error_status);
 }

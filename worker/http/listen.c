@@ -614,6 +614,7 @@ bool
 listen_prepare(struct conf_load *l, struct http_main *m)
 {
     struct hash known;
+    bool good = true;
 
     hash_init(&known, conf_arena(l));
     VEC_FOREACH (it, struct server *, &m->servers) {
@@ -626,14 +627,19 @@ listen_prepare(struct conf_load *l, struct http_main *m)
 
             if (a == NULL)
                 return conf_fail_at(l, line->pos, "out of memory");
-            if (!address_add(l, a, s, line))
-                return false;
+            good = address_add(l, a, s, line) && good;
         }
     }
+    if (!good)
+        return false;
     VEC_FOREACH (it, struct http_address *, &m->addresses) {
-        if (!server_names_prepare(l, *it) || !http_check_tls(l, *it))
-            return false;
+        good = server_names_prepare(l, *it) && good;
+        good = http_check_tls(l, *it) && good;
     }
+    VEC_FOREACH (it, struct server *, &m->servers)
+        good = http_name_tls(l, *it) && good;
+    if (!good)
+        return false;
     return make_sockets(l, m) || conf_fail_at(l, m->scope->pos, "out of memory");
 }
 

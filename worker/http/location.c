@@ -308,10 +308,12 @@ tree_make(struct conf_load *l, const struct vec *locations, bool *failed)
 {
     struct arena *a = conf_arena(l);
     struct location_tree *t;
+    bool good;
 
     if (locations->len == 0)
         return NULL;
     *failed = true;
+    good = true;
     t = ARENA_NEW(a, struct location_tree);
     if (t == NULL || (t->root = node_new(a, S(""))) == NULL)
         return NULL;
@@ -321,11 +323,13 @@ tree_make(struct conf_load *l, const struct vec *locations, bool *failed)
         struct location *loc = *it;
         bool nested_failed = false;
 
+        if (loc->scope == NULL) /* its line has an error */
+            continue;
         loc->tree = tree_make(l, &loc->nested, &nested_failed);
-        if (nested_failed || !tree_add(l, t, loc))
-            return NULL;
+        good = !nested_failed && good;
+        good = tree_add(l, t, loc) && good;
     }
-    *failed = false;
+    *failed = !good;
     return t;
 }
 
@@ -381,18 +385,19 @@ search_paths(const struct location_tree *t, struct str uri, struct location **fo
     }
 }
 
+/* r gets the captures; NULL: nobody does. */
 static enum found
-search(struct request *r, const struct location_tree *t, struct location **found)
+search(struct request *r, struct str uri, const struct location_tree *t, struct location **found)
 {
     struct location *prefix = NULL;
-    enum found how = search_paths(t, r->uri, &prefix);
+    enum found how = search_paths(t, uri, &prefix);
 
     if (prefix != NULL)
         *found = prefix;
     if (how == FOUND_FINAL || how == FOUND_REDIRECT)
         return how;
     if (prefix != NULL && prefix->tree != NULL) {
-        enum found nested = search(r, prefix->tree, found);
+        enum found nested = search(r, uri, prefix->tree, found);
 
         if (nested == FOUND_FINAL || nested == FOUND_REDIRECT)
             return nested;
@@ -403,7 +408,7 @@ search(struct request *r, const struct location_tree *t, struct location **found
         return how;
     }
     VEC_FOREACH (it, struct location *, &t->regexes) {
-        bool fits = named_regex_match(r, (*it)->regex, r->uri);
+        bool fits = named_regex_match(r, (*it)->regex, uri);
 
         EXPLAIN("location", (*it)->pos, "\"%.*s\" %s", STR((*it)->name),
                 fits ? "matches" : "does not match");
@@ -411,10 +416,20 @@ search(struct request *r, const struct location_tree *t, struct location **found
             continue;
         *found = *it;
         if ((*it)->tree != NULL)
-            search(r, (*it)->tree, found);
+            search(r, uri, (*it)->tree, found);
         return FOUND_FINAL;
     }
     return how;
+}
+
+struct location *
+location_of_uri(const struct server *s, struct str uri)
+{
+    struct location *found = NULL;
+
+    if (s->tree == NULL || search(NULL, uri, s->tree, &found) == FOUND_REDIRECT)
+        return NULL;
+    return found;
 }
 
 /* ---- the phase ---- */
@@ -484,7 +499,7 @@ location_find(struct exchange *x)
     r->location = NULL;
     x->scope = r->server->scope;
     if (r->server->tree != NULL)
-        how = search(r, r->server->tree, &found);
+        how = search(r, r->uri, r->server->tree, &found);
     if (how == FOUND_REDIRECT) {
         EXPLAIN("location", found->pos, "\"%.*s\" lacks the last \"/\": the client is redirected",
                 STR(r->uri));

@@ -2,6 +2,7 @@
 /* redirect.c - jumps between locations, and Location fields. */
 #include "worker/http/redirect.h"
 
+#include "common/base/escape.h"
 #include "worker/core/explain.h"
 #include "worker/http/http_core.h"
 #include "worker/http/target.h"
@@ -158,13 +159,26 @@ redirect_absolute(struct request *r, struct str path)
     return text_str(&t);
 }
 
+bool
+redirect_set_location(struct request *r, struct str location)
+{
+    struct text t;
+
+    if (location.ptr == NULL)
+        return false;
+    if (field_value_valid(location))
+        return fields_set(&r->res.fields, FIELD_LOCATION, STR_NONE, location) != NULL;
+    text_init(&t, request_arena(r));
+    escape_uri(&t, location, ESCAPE_URI_CONTROLS);
+    return !t.failed && fields_set(&r->res.fields, FIELD_LOCATION, STR_NONE, text_str(&t)) != NULL;
+}
+
 enum phase_result
 redirect_external(struct request *r, int status, struct str location)
 {
     if (location.len > 0 && location.ptr[0] == '/' && HTTP_CONF(r)->absolute_redirect)
         location = redirect_absolute(r, location);
-    if (location.ptr == NULL ||
-        fields_set(&r->res.fields, FIELD_LOCATION, STR_NONE, location) == NULL)
+    if (!redirect_set_location(r, location))
         return phase_respond(&r->x, 500);
     return phase_respond(&r->x, status);
 }

@@ -54,7 +54,8 @@ struct request {
     int64_t content_length; /* -1: not told */
     bool body_chunked;      /* or otherwise of unknown length */
     bool without_body;      /* a child that does not see the body of its root */
-    uint64_t head_len;      /* bytes of the head: $request_length is this plus the body */
+    uint64_t head_len;      /* bytes of the head */
+    uint64_t length;        /* bytes of head and body that were read: $request_length */
 
     /* As it is now; rewriting changes it. */
     struct str uri;   /* normalised and decoded path: $uri */

@@ -145,7 +145,9 @@ rewrite_set_uri(struct request *r, struct str uri, struct str args)
         return false;
     }
     r->uri = uri;
-    r->args = args.len > 0 ? args : STR_NONE;
+    if (r->args.ptr != NULL ||
+        args.len > 0) /* what was none is none, what was there may be empty */
+        r->args = args.len > 0 ? args : S("");
     r->uri_as_sent = false;
     r->uri_changed = true;
     r->internal = true;

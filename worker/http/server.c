@@ -184,6 +184,7 @@ names_add(struct conf_load *l, struct server_names *names, const struct http_add
     struct str key = name->text;
     struct str plain = key; /* ".example.com" is also "example.com" */
     struct hash *table = &names->exact;
+    const struct server *other;
 
     if (key.len > 1 && key.ptr[0] == '*') {
         key = str_from(key, 1);
@@ -195,10 +196,15 @@ names_add(struct conf_load *l, struct server_names *names, const struct http_add
         key = str_upto(key, key.len - 1);
         table = &names->ending;
     }
-    if (hash_get(table, key) != NULL ||
-        (plain.ptr != name->text.ptr && hash_get(&names->exact, plain) != NULL)) {
+    other = hash_get(table, key);
+    if (other == NULL && plain.ptr != name->text.ptr)
+        other = hash_get(&names->exact, plain);
+    if (other != NULL) {
         conf_warn_at(l, name->pos, "conflicting server name \"%.*s\" on %.*s, ignored",
                      STR(name->text), STR(a->text));
+        if (other != s)
+            conf_hint(l, "the server in %.*s:%u answers for it, give one of them another name",
+                      STR(config_pos_file(conf_config(l), other->pos)), other->pos.line);
         return true;
     }
     if (plain.ptr != name->text.ptr && !hash_set(&names->exact, plain, s))
@@ -382,11 +388,7 @@ names_find(const struct server_names *names, struct str host, struct request *r)
     if (s != NULL)
         return s;
     VEC_FOREACH (re, struct server_regex, &names->regexes) {
-        struct regex_match m;
-        bool failed;
-
-        bool fits = r != NULL ? named_regex_match(r, re->regex, host)
-                              : regex_match(re->regex->regex, host, &m, &failed);
+        bool fits = named_regex_match(r, re->regex, host);
 
         if (UNLIKELY(explain_on) && r != NULL)
             explain_regex(re, fits);

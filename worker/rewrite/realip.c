@@ -11,6 +11,7 @@
  * Directives: set_real_ip_from, real_ip_header, real_ip_recursive.
  * Variables: $realip_remote_addr, $realip_remote_port, $proxy_forwarded_elem, $proxy_add_forwarded.
  */
+#include "common/conf/lint.h"
 #include "worker/core/explain.h"
 #include "worker/http/forwarded.h"
 #include "worker/http/http_conf.h"
@@ -335,6 +336,25 @@ realip_set_header(struct conf_load *l, const struct directive *d UNUSED, struct 
 
 #define REALIP_CTX (CTX_HTTP | CTX_SRV | CTX_LOC)
 
+static void
+check_anyone(struct conf_load *l, const struct lint_line *at)
+{
+    struct str network = at->node->args[1];
+
+    if (!str_eq(network, S("0.0.0.0/0")) && !str_eq(network, S("::/0")))
+        return;
+    lint_say(
+        l, at->node, 1,
+        "every client is trusted to say which address it has: allow, deny, limits and logs go by "
+        "what it invents");
+    conf_hint(l, "name the addresses of your proxies alone, as \"set_real_ip_from 10.0.0.0/8\"");
+}
+
+static const struct lint_check realip_checks[] = {
+    { "real-ip-of-anyone", "set_real_ip_from", check_anyone },
+    { 0 },
+};
+
 static const struct directive realip_directives[] = {
     D_CALL("set_real_ip_from", REALIP_CTX, ARGS(1, 1), realip_set_from,
            FIELD(struct realip_conf, trusted), .inherit = I_LIST),
@@ -363,6 +383,7 @@ struct module realip_module = {
     .configure_token = "--with-http_realip_module",
     .conf_size = sizeof(struct realip_conf),
     .directives = realip_directives,
+    .lint = realip_checks,
     .variables = realip_variables,
     .phases = realip_phases,
 };

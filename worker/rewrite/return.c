@@ -10,6 +10,7 @@
 #include "worker/http/redirect.h"
 #include "worker/http/request_body.h"
 #include "worker/http/rewrite.h"
+#include "worker/rewrite/return_lint.h"
 
 struct return_rule {
     uint16_t status;
@@ -32,6 +33,7 @@ return_answer(struct request *r, const struct return_rule *rule)
     /* Without a text an error has its error_page, or the built-in one. */
     if (rule->status >= 400 && !rule->has_text)
         return phase_respond(&r->x, rule->status);
+    r->res.status = rule->status; /* for $status in the text */
     text = rule->has_text ? template_expand(&r->x, &rule->text) : S("");
     if (text.ptr == NULL)
         return phase_respond(&r->x, 500);
@@ -91,4 +93,5 @@ static const struct directive return_directives[] = {
 struct module return_module = {
     .name = "return",
     .directives = return_directives,
+    .lint = return_checks,
 };

@@ -93,20 +93,6 @@ add_pieces(struct request *r, const struct vec *pieces, bool encode, struct text
     }
 }
 
-/* What a Location cannot hold: it would end the line or be no text. */
-static void
-add_safe(struct text *t, struct str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        uint8_t c = (uint8_t)s.ptr[i];
-
-        if (c < ' ' || c == 0x7f)
-            text_fmt(t, "%%%02X", c);
-        else
-            text_char(t, (char)c);
-    }
-}
-
 /*
  * The target of a redirect as nginx gives it: characters that need no encoding are decoded, '?' among them, up to the
  * arguments.
@@ -124,7 +110,7 @@ location_of(struct request *r, struct str built)
 
         c = built.ptr[i];
         if (c != '%' || i + 2 >= built.len) {
-            add_safe(&t, str_n(&c, 1));
+            escape_uri(&t, str_n(&c, 1), ESCAPE_URI_CONTROLS);
             continue;
         }
         high = hex_digit(built.ptr[i + 1]);
@@ -137,7 +123,7 @@ location_of(struct request *r, struct str built)
         text_char(&t, c);
         i += 2;
     }
-    add_safe(&t, str_from(built, i));
+    escape_uri(&t, str_from(built, i), ESCAPE_URI_CONTROLS);
     return text_str(&t);
 }
 

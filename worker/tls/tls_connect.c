@@ -3,43 +3,25 @@
  * tls_connect.c - the client's side of a handshake: towards origins.
  *
  * The library finds out what is wrong with the origin's certificate, and the handshake is refused here, behind it, so that
- * the reason can be told in words. Sessions are kept where the caller wants them, the newest one of each server.
+ * the reason can be told in words.
  */
+#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+#include "common/base/num.h"
 #include "common/sys/addr.h"
 #include "common/sys/clock.h"
 #include "worker/tls/tls_conn.h"
 #include "worker/tls/tls_error.h"
-
-/* ---- sessions ---- */
-
-void
-tls_resume_forget(struct tls_resume *r)
-{
-    SSL_SESSION_free(r->session);
-    r->session = NULL;
-}
-
-/* The reference is kept. */
-static int
-on_session(SSL *ssl, SSL_SESSION *session)
-{
-    const struct tls *t = SSL_get_app_data(ssl);
-
-    if (t->resume == NULL)
-        return 0;
-    tls_resume_forget(t->resume);
-    t->resume->session = session;
-    return 1;
-}
+#include "worker/tls/tls_own.h"
+#include "worker/tls/tls_resume.h"
 
 void
 tls_connect_set_up(SSL_CTX *ctx)
 {
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    SSL_CTX_sess_set_new_cb(ctx, on_session);
+    SSL_CTX_sess_set_new_cb(ctx, tls_resume_on_session);
 }
 
 /* ---- the end of the handshake ---- */
@@ -91,6 +73,67 @@ certificate_is_for(X509 *certificate, struct str name)
     return str_to_c(name, text, sizeof(text)) && X509_check_ip_asc(certificate, text, 0) == 1;
 }
 
+/* A name of a certificate: it comes from the network and goes to a log. */
+static void
+add_name(struct text *t, const unsigned char *name, int len)
+{
+    text_add(t, t->len == 0 ? S("\"") : S(", \""));
+    for (int i = 0; i < len; i++)
+        text_char(t, name[i] > ' ' && name[i] < 0x7f && name[i] != '"' ? (char)name[i] : '?');
+    text_char(t, '"');
+}
+
+static void
+add_ip(struct text *t, const ASN1_OCTET_STRING *ip)
+{
+    char text[INET6_ADDRSTRLEN];
+
+    if ((ip->length == 4 || ip->length == 16) &&
+        inet_ntop(ip->length == 4 ? AF_INET : AF_INET6, ip->data, text, sizeof(text)) != NULL)
+        add_name(t, (const unsigned char *)text, (int)strlen(text));
+}
+
+/* Whom the certificate is for, quoted and parted by commas. */
+static void
+add_names(struct text *t, X509 *certificate)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    char name[256];
+
+    for (int i = 0; names != NULL && i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *g = sk_GENERAL_NAME_value(names, i);
+
+        if (g->type == GEN_DNS)
+            add_name(t, g->d.dNSName->data, g->d.dNSName->length);
+        else if (g->type == GEN_IPADD)
+            add_ip(t, g->d.iPAddress);
+    }
+    GENERAL_NAMES_free(names);
+    if (t->len == 0 && X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName,
+                                                 name, sizeof(name)) > 0)
+        add_name(t, (const unsigned char *)name, (int)strlen(name));
+}
+
+/* Both names are said, so that it shows at a glance which one is wrong. */
+static const char *
+mismatch(const struct tls *t, X509 *certificate)
+{
+    static char why[1024];
+    char room[512];
+    struct text names;
+
+    text_init_fixed(&names, room, sizeof(room));
+    if (certificate != NULL)
+        add_names(&names, certificate);
+    snprintf(why, sizeof(why), "upstream SSL certificate does not match \"%.*s\"%s%.*s%s",
+             (int)num_min(t->verify_name.len, 255), t->verify_name.ptr,
+             names.len > 0 ? " (it is for " : "", (int)names.len, room,
+             names.len == 0 ? ""
+             : names.failed ? " ...)"
+                            : ")");
+    return why;
+}
+
 /* NULL: the origin is who it should be. */
 static const char *
 verify(struct tls *t)
@@ -108,9 +151,7 @@ verify(struct tls *t)
     }
     if (certificate != NULL && certificate_is_for(certificate, t->verify_name))
         return NULL;
-    snprintf(why, sizeof(why), "upstream SSL certificate does not match \"%.*s\"",
-             (int)(t->verify_name.len > 255 ? 255 : t->verify_name.len), t->verify_name.ptr);
-    return why;
+    return mismatch(t, certificate);
 }
 
 /* ---- steps ---- */
@@ -152,6 +193,14 @@ connect_on_event(struct conn *c)
 
 /* ---- the beginning ---- */
 
+static bool
+use_own(SSL *ssl, const struct tls_own *own)
+{
+    const struct tls_pair *p = own != NULL ? tls_own_pair(own) : NULL;
+
+    return p == NULL || SSL_use_cert_and_key(ssl, p->leaf, p->key, p->chain, 1) == 1;
+}
+
 /* False: memory. */
 static bool
 set_up(struct tls *t, const struct tls_client *o)
@@ -165,13 +214,14 @@ set_up(struct tls *t, const struct tls_client *o)
     if (o->protocols.len > 0 && SSL_set_alpn_protos(ssl, (const unsigned char *)o->protocols.ptr,
                                                     (unsigned int)o->protocols.len) != 0)
         return false;
-    if (o->resume != NULL && o->resume->session != NULL)
-        (void)SSL_set_session(ssl, o->resume->session);
+    if (!use_own(ssl, o->own) || !tls_resume_set_up(t, o))
+        return false;
+    tls_resume_offer(t);
     return true;
 }
 
 void
-tls_connect(struct conn *c, const struct tls_context *context, const struct tls_client *o)
+tls_connect(struct conn *c, const struct tls_client *o)
 {
     struct tls *t;
 
@@ -182,10 +232,9 @@ tls_connect(struct conn *c, const struct tls_context *context, const struct tls_
     buf_put_chain(t->raw); /* what was said before the handshake is no part of it */
     t->raw = NULL;
     t->client = true;
-    t->context = context;
+    t->context = o->context;
     t->done = o->done;
     t->verify_name = o->verify_name;
-    t->resume = o->resume;
     t->began_us = clock_now_us();
     if (!tls_open(t) || !set_up(t, o)) {
         connect_failed(t, "no memory for a TLS connection");
