@@ -275,6 +275,7 @@ run_setter(struct conf_load *l, struct conf_node *n, struct row *r, struct scope
         r->list->begun_in = s->id + 1;
         memset((char *)conf + d->offset, 0, d->size);
     }
+    l->line = n->pos;
     if (d->set(l, d, n, conf))
         return;
     drop_pending(l, pending);

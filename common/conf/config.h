@@ -143,6 +143,12 @@ struct conf_message {
  * sockets, no log files, no zones.
  */
 struct config *config_load(const struct conf_options *o, struct arena *a, struct vec *messages);
+/*
+ * Reads the text alone: of the result, files and tree are set, as far as it could be read. The nodes of the tree lie in
+ * `nodes`, which is set up here and the caller's to free. NULL: memory.
+ */
+struct config *config_read(const struct conf_options *o, struct arena *a, struct vec *messages,
+                           struct arena *nodes);
 /* After a failed load: the files read so far are needed to print nothing more, so the memory is gone already. */
 void config_free(struct config *c);
 

@@ -208,6 +208,8 @@ bool conf_may_define(struct conf_load *l, struct str variable);
 struct config *conf_config(struct conf_load *l);
 struct scope *
 conf_scope(struct conf_load *l); /* the scope being filled; in finish: the one finished */
+/* Where the line stands that is being applied. */
+struct conf_pos conf_line_pos(const struct conf_load *l);
 /* The module's struct of a scope, for reading; its own rows are not all applied before finish. */
 
 /*

@@ -20,6 +20,7 @@
 #include "common/event/offload.h"
 #include "common/sys/fd.h"
 #include "common/sys/file.h"
+#include "worker/core/explain.h"
 #include "worker/content/dav_tree.h"
 #include "worker/http/date.h"
 #include "worker/http/http_conf.h"
@@ -702,6 +703,11 @@ dav_content(struct exchange *x)
 
     if ((r->method & c->methods) == 0 || x->parent != NULL)
         return PHASE_NEXT;
+    if (UNLIKELY(explain_on)) {
+        explain_stop("phase", explain_place(x->scope, "dav_methods", S("")),
+                     "content: dav would do the %.*s", STR(r->method_name));
+        return PHASE_WAIT;
+    }
     state = exchange_state(x, &dav_module, sizeof(*state));
     if (state == NULL)
         return phase_respond(x, 500);

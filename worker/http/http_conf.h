@@ -102,6 +102,7 @@ struct http_conf {
     struct vec error_pages;         /* of struct error_page_rule: error_page.c */
     phase_fn content;               /* set by http_set_content; read it with http_content() */
     const struct scope *content_of; /* the scope that set it */
+    struct conf_pos content_line;   /* where */
     struct str server_line;         /* derived: "Server: weir/...\r\n" */
 };
 extern struct module http_core_module;

@@ -245,6 +245,7 @@ http_set_content(struct conf_load *l, phase_fn content)
         return false;
     c->content = content;
     c->content_of = conf_scope(l);
+    c->content_line = conf_line_pos(l);
     return true;
 }
 
@@ -359,10 +360,14 @@ is_http(enum scope_kind kind)
 static struct phase_settings
 settings_of(struct scope *s)
 {
-    return (struct phase_settings){
+    struct phase_settings own = {
         .content = http_content(s),
         .satisfy_any = http_conf(s)->satisfy == SATISFY_ANY,
     };
+
+    if (own.content != NULL)
+        own.content_line = http_conf(s)->content_line;
+    return own;
 }
 
 /* A scope without settings of its own has its parent's. */
@@ -373,7 +378,9 @@ set_phases(struct conf_load *l, struct scope *s)
 
     if (s->kind != SCOPE_HTTP)
         outer = settings_of(s->parent);
-    if (own.content == outer.content && own.satisfy_any == outer.satisfy_any)
+    if (own.content == outer.content && own.satisfy_any == outer.satisfy_any &&
+        own.content_line.line == outer.content_line.line &&
+        own.content_line.file == outer.content_line.file)
         return true;
     return phase_set(l, s, &own);
 }

@@ -3,6 +3,7 @@
 #include "worker/http/redirect.h"
 
 #include "common/base/escape.h"
+#include "worker/core/explain.h"
 #include "worker/http/http_core.h"
 #include "worker/http/target.h"
 
@@ -84,6 +85,8 @@ redirect_internal(struct exchange *x, struct str uri, struct str args)
         xlog(x, LOG_LEVEL_ERROR, 0, "unsafe URI \"%.*s\" in an internal redirect", STR(uri));
         return phase_respond(x, 404);
     }
+    EXPLAIN("redirect", EXPLAIN_NOWHERE, "internally to \"%.*s%s%.*s\"", STR(uri),
+            args.len > 0 ? "?" : "", STR(args));
     xlog(x, LOG_LEVEL_DEBUG, 0, "internal redirect: \"%.*s?%.*s\"", STR(uri), STR(args));
     r->uri = uri;
     r->args = args.len > 0 ? args : STR_NONE;
@@ -109,6 +112,7 @@ redirect_named(struct exchange *x, struct str name)
         xlog(x, LOG_LEVEL_ERROR, 0, "could not find named location \"%.*s\"", STR(name));
         return phase_respond(x, 500);
     }
+    EXPLAIN("redirect", loc->pos, "internally to location \"%.*s\"", STR(name));
     r->internal = true;
     r->uri_changed = false;
     exchange_clear_states(x);

@@ -8,6 +8,7 @@
 #include "common/base/json.h"
 #include "common/base/num.h"
 #include "common/sys/clock.h"
+#include "worker/core/explain.h"
 #include "worker/core/template.h"
 #include "worker/http/error_page.h"
 #include "worker/http/http_conf.h"
@@ -41,7 +42,7 @@ request_log(struct exchange *x)
 {
     struct request *r = request_of(x);
 
-    if (x->parent == NULL || HTTP_CONF(r)->log_subrequest)
+    if ((x->parent == NULL || HTTP_CONF(r)->log_subrequest) && LIKELY(!explain_on))
         phase_run_all(x, HTTP_LOG);
     request_body_end(r);
 }
@@ -366,6 +367,7 @@ void
 request_bad(struct request *r, int status, const char *why)
 {
     r->keepalive = false;
+    EXPLAIN("request", EXPLAIN_NOWHERE, "is refused with %d: %s", status, why);
     xlog(&r->x, LOG_LEVEL_INFO, 0, "%s", why);
     r->x.doing = NULL;
     if (r->method == METHOD_OTHER)

@@ -4,6 +4,7 @@
  */
 #include "worker/http/subrequest.h"
 
+#include "worker/core/explain.h"
 #include "worker/core/var.h"
 #include "worker/http/http_conf.h"
 #include "worker/http/request_body.h"
@@ -89,6 +90,10 @@ subrequest_new(struct request *parent, const struct subrequest_options *o)
     struct request *root = request_of(px->root), *c;
     struct subrequest_options *kept;
 
+    if (UNLIKELY(explain_on)) {
+        explain_step("subrequest", EXPLAIN_NOWHERE, "\"%.*s\" would be asked", STR(o->uri));
+        return NULL;
+    }
     if (px->depth > DEPTH_MAX) {
         xlog(px, LOG_LEVEL_ERROR, 0, "subrequests cycle while processing \"%.*s\"",
              LOG_STR(o->uri));

@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "common/sys/clock.h"
+#include "worker/core/explain.h"
 #include "worker/http/request_body.h"
 
 enum {
@@ -400,6 +401,24 @@ no_room(struct origin *o)
     return STEP_WAIT;
 }
 
+/* In place of a connection. */
+TELLER enum step
+explain_attempt(struct origin *o)
+{
+    struct text t;
+
+    upstream_explain(&o->try);
+    text_init(&t, request_arena(o->r));
+    if (o->driver->head != NULL && !o->driver->head(o, &t))
+        return give_up_body(o);
+    explain_fact("origin_request", text_str(&t));
+    explain_step("upstream", EXPLAIN_NOWHERE,
+                 "the request would be sent; let the answer be a 200 without fields");
+    o->state = ORIGIN_DONE;
+    give_verdict(o, VERDICT_EXPLAINED, 0);
+    return STEP_WAIT;
+}
+
 static enum step
 begin_connect(struct origin *o)
 {
@@ -411,6 +430,8 @@ begin_connect(struct origin *o)
 
     if (!source_address(o))
         return failed(o, UPSTREAM_ERROR, 0, NULL);
+    if (UNLIKELY(explain_on))
+        return explain_attempt(o);
     o->pooled = take_pooled(o);
     if (!o->pooled) {
         opt.local = o->from;
@@ -783,6 +804,9 @@ origin_answer(struct origin *o)
         return PHASE_WAIT;
     case VERDICT_HEAD:
         return origin_respond(o);
+    case VERDICT_EXPLAINED:
+        origin_close(o);
+        return response_send(o->r, 200, STR_NONE, STR_NONE);
     case VERDICT_STATUS:
         break;
     }

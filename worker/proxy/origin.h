@@ -95,6 +95,8 @@ struct origin_driver {
     void (*rewrite)(struct origin *o, struct response *res);
     /* "http://10.0.0.1:80/uri", for the error log. */
     void (*describe)(const struct origin *o, struct text *t);
+    /* The head that would be sent, for explain. False: t->failed, or it cannot be sent, said. NULL: it is no text. */
+    bool (*head)(struct origin *o, struct text *t);
 };
 
 /* Why an attempt failed. */
@@ -105,7 +107,12 @@ struct origin_fault {
 };
 
 /* What the phase engine will find when it calls the content handler again. */
-enum origin_verdict { VERDICT_NONE, VERDICT_HEAD, VERDICT_STATUS };
+enum origin_verdict {
+    VERDICT_NONE,
+    VERDICT_HEAD,
+    VERDICT_STATUS,
+    VERDICT_EXPLAINED /* nobody was asked: let it be an empty 200 */
+};
 
 struct origin {
     struct request *r;

@@ -386,6 +386,12 @@ proxy_describe(const struct origin *o, struct text *t)
     proxy_add_target(t, proxy_of_origin(o));
 }
 
+static bool
+proxy_head(struct origin *o, struct text *t)
+{
+    return proxy_write_head(proxy_of_origin(o), t);
+}
+
 static const struct origin_driver proxy_driver = {
     .ops = &proxy_stream_ops,
     .open = proxy_open,
@@ -395,6 +401,7 @@ static const struct origin_driver proxy_driver = {
     .tunnel_close = upgrade_close,
     .rewrite = proxy_redirect_apply,
     .describe = proxy_describe,
+    .head = proxy_head,
 };
 
 /* ---- the content handler ---- */

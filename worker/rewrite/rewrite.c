@@ -10,6 +10,7 @@
 #include "worker/rewrite/rewrite.h"
 
 #include "common/base/escape.h"
+#include "worker/core/explain.h"
 #include "worker/core/template.h"
 #include "worker/http/http_conf.h"
 #include "worker/http/redirect.h"
@@ -31,6 +32,7 @@ struct rewrite_rule {
     bool keeps_args; /* the request's own arguments follow: the replacement does not end in '?' */
     uint16_t status; /* of a redirect; 0: none */
     enum rewrite_after after;
+    struct conf_pos pos;
 };
 
 struct rewrite_settings {
@@ -186,9 +188,12 @@ rewrite_run(struct request *r, const void *data, enum phase_result *result)
     const struct rewrite_rule *rule = data;
     int status;
 
-    if (!rewrite_match(r, rule->regex, r->uri))
+    if (!rewrite_match(r, rule->regex, r->uri)) {
+        EXPLAIN("rewrite", rule->pos, "does not match \"%.*s\"", STR(r->uri));
         return REWRITE_NEXT;
+    }
     if (rule->status != 0) {
+        EXPLAIN("rewrite", rule->pos, "matches: the client is redirected with %u", rule->status);
         *result = redirect(r, rule);
         return REWRITE_STOP;
     }
@@ -286,6 +291,7 @@ rewrite_set(struct conf_load *l, const struct directive *d, struct conf_node *n,
         return conf_fail(l, n, 0, "out of memory");
     if (text.len == 0)
         return conf_fail(l, n, 2, "empty replacement");
+    rule->pos = n->pos;
     rule->regex = named_regex_compile(l, n, 1, n->args[1], false);
     if (rule->regex == NULL)
         return false;

@@ -134,6 +134,8 @@ void upstream_report(struct upstream_try *t, enum upstream_failure failure);
 void upstream_release(struct upstream_try *t);
 /* The same, and the end of the exchange with the group. Again is harmless. */
 void upstream_end(struct upstream_try *t);
+/* For explain: the group, its peers, and the one that was picked. */
+void upstream_explain(const struct upstream_try *t);
 /* For balancers. */
 bool upstream_tried(const struct upstream_try *t, int peer);
 bool upstream_usable(struct upstream_group *g,
