@@ -38,6 +38,8 @@ struct client {
     uint32_t ask_id; /* STATUS: of the question */
     uint32_t asked_slot;
     struct text own; /* STATUS: our lines */
+    struct str
+        rest; /* of the request, behind its command, from the blank on; while the command begins */
 };
 
 /* A control socket and its name. */
@@ -463,21 +465,15 @@ on_ask_time(struct timer *timer)
     client_answer(c, "ok", text_str(&c->own));
 }
 
+/* A worker adds its part to what we have said; when there is none, that is all. */
 static void
-do_status(struct client *c)
+ask_worker(struct client *c, struct str question)
 {
-    struct master *m = c->m;
-    struct child *worker = supervise_any_worker(m);
-    struct msg_ask ask = { .id = ++m->control->last_ask };
+    struct child *worker = supervise_any_worker(c->m);
+    struct msg_ask ask = { .id = ++c->m->control->last_ask };
 
-    text_fmt(&c->own, "state: %s\nmaster: %d\nversion: %s\n", master_state_name(m->state),
-             (int)getpid(), WEIR_VERSION);
-    if (m->config != NULL)
-        text_fmt(&c->own, "configuration: %.*s\nworkers: %u\n", STR(m->config->conf_path),
-                 m->config->core.worker_processes);
-    put_generations(m, &c->own);
     if (worker == NULL ||
-        !channel_send(&worker->channel, MSG_ASK, &ask, sizeof(ask), S("status"), NULL, 0)) {
+        !channel_send(&worker->channel, MSG_ASK, &ask, sizeof(ask), question, NULL, 0)) {
         client_answer(c, "ok", text_str(&c->own));
         return;
     }
@@ -486,6 +482,31 @@ do_status(struct client *c)
     c->asked_slot = worker->slot;
     c->timer.on_time = on_ask_time;
     timer_set(&c->timer, ASK_MS);
+}
+
+/* A page of them; the worker that serves knows. */
+static void
+do_certs(struct client *c)
+{
+    char question[64];
+
+    snprintf(question, sizeof(question), "certs%.*s", (int)(c->rest.len < 20 ? c->rest.len : 20),
+             c->rest.ptr);
+    ask_worker(c, str_c(question));
+}
+
+static void
+do_status(struct client *c)
+{
+    struct master *m = c->m;
+
+    text_fmt(&c->own, "state: %s\nmaster: %d\nversion: %s\n", master_state_name(m->state),
+             (int)getpid(), WEIR_VERSION);
+    if (m->config != NULL)
+        text_fmt(&c->own, "configuration: %.*s\nworkers: %u\n", STR(m->config->conf_path),
+                 m->config->core.worker_processes);
+    put_generations(m, &c->own);
+    ask_worker(c, S("status"));
 }
 
 void
@@ -549,6 +570,7 @@ static const struct {
     { "reload", do_reload, "check the configuration and serve it; waits for the verdict" },
     { "test", do_test, "check the configuration as a reload would" },
     { "status", do_status, "show processes, generations and counters" },
+    { "certs", do_certs, "show the certificates in use and when they expire; --json" },
     { "reopen", do_reopen, "open log files anew" },
     { "stop", do_stop, "end now" },
     { "quit", do_quit, "finish requests in flight, then end" },
@@ -577,8 +599,8 @@ client_request(struct client *c, struct str request)
         client_answer(c, "error version", S("this master speaks " CTL_VERSION));
         return;
     }
-    if (!str_split(&rest, ' ', &word))
-        word = S("");
+    word = str_upto(rest, str_find(rest, ' '));
+    c->rest = str_from(rest, word.len);
     if (!client_allowed(c)) {
         client_answer(c, "error denied", S("only root and the master's user"));
         return;

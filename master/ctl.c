@@ -17,6 +17,7 @@
 #include "common/ipc/adopt.h"
 #include "common/log/log.h"
 #include "common/sys/fd.h"
+#include "master/certs_command.h"
 #include "master/control.h"
 #include "master/master_conf.h"
 #include "master/pidfile.h"
@@ -30,6 +31,7 @@ struct ctl {
     struct report report; /* of the load */
     bool loaded;
     struct str pid_path, ctl_path;
+    int status; /* to exit with, when one of several questions has no answer */
 };
 
 static bool
@@ -163,6 +165,20 @@ run_orphans(const struct ctl *t, char *answer)
     return 0;
 }
 
+/* Nobody answered; `nobody`: there is not even a listener. */
+static int
+say_no_answer(const struct ctl *t, bool nobody)
+{
+    if (!nobody) {
+        fprintf(stderr, "weirctl: the master left without an answer, its error log may say why\n");
+        return EXIT_NO_ANSWER;
+    }
+    fprintf(stderr, "weirctl: no master answers on %.*s: %s\n", STR(t->ctl_path), strerror(errno));
+    if (!t->loaded)
+        report_print(&t->report, LOG_LEVEL_ERROR);
+    return EXIT_NO_ANSWER;
+}
+
 static int
 usage(FILE *to)
 {
@@ -174,6 +190,36 @@ usage(FILE *to)
     return to == stdout ? 0 : EXIT_USAGE;
 }
 
+/* What the master says to one of several questions, behind "ok "; ptr NULL after saying why there is nothing. */
+static struct str
+ask_part(void *data, const char *command)
+{
+    static char answer[CTL_ANSWER_MAX + 100];
+    struct ctl *t = data;
+    struct str got;
+    int n = ask(t->ctl_path, command, answer, &got);
+
+    if (n == 1 && str_starts(got, S("ok")))
+        return str_from(got, got.len > 2 ? 3 : 2);
+    if (n == 1)
+        t->status = show(got, false);
+    else
+        t->status = say_no_answer(t, n < 0);
+    return STR_NONE;
+}
+
+static int
+run_certs(struct ctl *t, char **words)
+{
+    bool json = words[0] != NULL && strcmp(words[0], "--json") == 0;
+
+    if (words[0] != NULL && (!json || words[1] != NULL))
+        return usage(stderr);
+    if (certs_show(ask_part, t, json))
+        return 0;
+    return t->status != 0 ? t->status : EXIT_NO_ANSWER;
+}
+
 int
 ctl_run(const struct options *o)
 {
@@ -181,10 +227,11 @@ ctl_run(const struct options *o)
     const char *command = o->words != NULL ? o->words[0] : NULL;
     struct ctl t = { 0 };
     struct str got;
+    int answered;
 
     if (o->help || (command != NULL && strcmp(command, "help") == 0))
         return usage(stdout);
-    if (command == NULL || o->words[1] != NULL)
+    if (command == NULL || (o->words[1] != NULL && strcmp(command, "certs") != 0))
         return usage(stderr);
     if (!find_paths(o, &t)) {
         fprintf(stderr, "weirctl: out of memory\n");
@@ -192,19 +239,10 @@ ctl_run(const struct options *o)
     }
     if (strcmp(command, "orphans") == 0)
         return run_orphans(&t, answer);
-    switch (ask(t.ctl_path, command, answer, &got)) {
-    case 1:
-        return show(got, false);
-    case 0:
-        fprintf(stderr, "weirctl: the master left without an answer, its error log may say why\n");
-        return EXIT_NO_ANSWER;
-    default:
-        fprintf(stderr, "weirctl: no master answers on %.*s: %s\n", STR(t.ctl_path),
-                strerror(errno));
-        if (!t.loaded)
-            report_print(&t.report, LOG_LEVEL_ERROR);
-        return EXIT_NO_ANSWER;
-    }
+    if (strcmp(command, "certs") == 0)
+        return run_certs(&t, o->words + 1);
+    answered = ask(t.ctl_path, command, answer, &got);
+    return answered == 1 ? show(got, false) : say_no_answer(&t, answered < 0);
 }
 
 /* As nginx does it. */

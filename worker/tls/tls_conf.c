@@ -12,6 +12,7 @@
 #include "worker/tls/tls_cert_cache.h"
 #include "worker/tls/tls_certificate.h"
 #include "worker/tls/tls_conn.h"
+#include "worker/tls/tls_report.h"
 #include "worker/tls/tls_session.h"
 #include "worker/tls/tls_ticket.h"
 #include "worker/tls/tls_verify.h"
@@ -192,6 +193,17 @@ ssl_init(struct conf_load *l, struct scope *s, void *conf)
     return c->shared != NULL;
 }
 
+/* Of the configuration's http {}; NULL: there is none. */
+static struct tls_shared *
+shared_of(const struct config *c)
+{
+    VEC_FOREACH (s, struct scope *, &c->scopes) {
+        if ((*s)->kind == SCOPE_HTTP)
+            return ((const struct tls_conf *)scope_conf(*s, &ssl_module))->shared;
+    }
+    return NULL;
+}
+
 static bool
 ssl_finish(struct conf_load *l, struct scope *s, void *conf)
 {
@@ -209,6 +221,26 @@ ssl_finish(struct conf_load *l, struct scope *s, void *conf)
     c->s.pos = VEC_AT(&c->s.certificates, struct tls_file, 0)->pos;
     c->context = tls_context_get(l, c->shared, &c->s);
     return c->context != NULL;
+}
+
+static bool
+ssl_loaded(struct conf_load *l)
+{
+    struct tls_shared *shared = shared_of(conf_config(l));
+
+    return shared == NULL || tls_expiry_set_up(l, shared);
+}
+
+static bool
+ssl_worker_init(struct config *c)
+{
+    struct tls_shared *shared = shared_of(c);
+
+    if (shared == NULL)
+        return true;
+    tls_report_start(shared);
+    tls_expiry_start(shared);
+    return true;
 }
 
 /* ---- for the owners of listeners ---- */
@@ -316,5 +348,7 @@ struct module ssl_module = {
     .directives = ssl_directives,
     .conf_init = ssl_init,
     .finish = ssl_finish,
+    .loaded = ssl_loaded,
+    .worker_init = ssl_worker_init,
     .variables = tls_variables,
 };
