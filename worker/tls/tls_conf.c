@@ -12,6 +12,7 @@
 #include "worker/tls/tls_cert_cache.h"
 #include "worker/tls/tls_certificate.h"
 #include "worker/tls/tls_conn.h"
+#include "worker/tls/tls_key_log.h"
 #include "worker/tls/tls_report.h"
 #include "worker/tls/tls_session.h"
 #include "worker/tls/tls_ticket.h"
@@ -118,6 +119,21 @@ add_command(struct conf_load *l, const struct directive *d, struct conf_node *n,
     c->value = arena_str(conf_arena(l), n->args[2]);
     c->pos = n->pos;
     return (c->name.ptr != NULL && c->value.ptr != NULL) || conf_fail(l, n, 0, "out of memory");
+}
+
+static bool
+set_compression(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+{
+    if (!conf_set_flag(l, d, n, conf))
+        return false;
+#ifndef SSL_OP_NO_TX_CERTIFICATE_COMPRESSION
+    if (((struct tls_conf *)conf)->s.compress) {
+        conf_fail(l, n, 0, "\"%s\" is not supported by " OPENSSL_VERSION_TEXT, d->name);
+        conf_hint(l, "OpenSSL 3.2 is the first version that has it");
+        return false;
+    }
+#endif
+    return true;
 }
 
 static bool
@@ -321,6 +337,9 @@ static const struct directive ssl_directives[] = {
     D_STR("ssl_ecdh_curve", HS, T, s.curves, DEFAULT(auto)), A_FILE("ssl_dhparam", s.dhparam),
     D_CALL("ssl_conf_command", HS, ARGS(2, 2), add_command, FIELD(T, s.commands),
            .inherit = I_LIST),
+    D_CALL("ssl_key_log", HS, ARGS(1, 1), tls_key_log_set, FIELD(T, s.key_log)),
+    D_CALL("ssl_certificate_compression", HS, ARGS(1, 1), set_compression, FIELD(T, s.compress),
+           DEFAULT(off)),
     D_SIZE("ssl_buffer_size", HS, T, s.buffer_size, DEFAULT(16k)),
     D_FLAG("ssl_early_data", HS, T, s.early_data, DEFAULT(off)),
     D_FLAG("ssl_reject_handshake", HS, T, reject, DEFAULT(off)),
