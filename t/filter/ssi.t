@@ -114,11 +114,14 @@ my $posted = $weir->post('/post', 'a=b')->body;
 like($posted, qr{^GET /o/echo HTTP}, 'GET');
 unlike($posted, qr/Content-Length|a=b/, 'without the body');
 
-# A page that includes itself twice ends.
-my $twins = $weir->get('/twins.html', timeout => 120);
-ok($twins && $twins->complete, 'pages that include themselves twice');
-like($twins->body, qr/an error occurred/, 'end with an error');
-ok($weir->wait_log(qr/too many subrequests while processing/), 'that is logged');
+# A page that includes itself twice ends. (Sources that say WAIT at random on each of its 51 levels never come to that.)
+SKIP: {
+    skip 'a build that checks sources', 3 if $ENV{WEIR_SANITIZE};
+    my $twins = $weir->get('/twins.html', timeout => 120);
+    ok($twins && $twins->complete, 'pages that include themselves twice');
+    like($twins->body, qr/an error occurred/, 'end with an error');
+    ok($weir->wait_log(qr/too many subrequests while processing/), 'that is logged');
+}
 
 # Memory, with pages that are as bad as can be.
 $weir = Weir->new(server => "ssi on; location / { proxy_pass $origin->{url}; }", allow => qr/SSI/);
