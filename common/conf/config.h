@@ -167,7 +167,8 @@ void config_show_source(const struct config *c, struct conf_pos pos, struct text
 void config_dump(const struct config *c, struct text *t);
 /*
  * `--directives`: a line per directive, its fields parted by tabs: "directive", module, name, contexts parted by commas,
- * arguments ("1", "1-2", "1+", "block", "1-2 block"), default, note; then what config_dump_variables adds.
+ * arguments ("1", "1-2", "1+", "block", "1-2 block"), default, note; a line per check: "check", module, id, directive; then
+ * what config_dump_variables adds.
  */
 void config_dump_tables(struct text *t);
 /* Appends "variable", module, name for each variable; set by the file that knows their table. */

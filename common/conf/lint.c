@@ -17,6 +17,8 @@ struct lint_entry {
 struct lint {
     struct hash by_directive; /* to struct lint_entry */
     const struct lint_check *running;
+    struct hash
+        lines; /* of blocks by name, to struct vec of const struct conf_node *: lint_lost_lines */
     void **states; /* by module: lint_state */
 };
 
@@ -72,6 +74,7 @@ lint_run(struct conf_load *l)
     if (l->lint == NULL)
         goto no_memory;
     hash_init(&l->lint->by_directive, &l->scratch);
+    hash_init(&l->lint->lines, &l->scratch);
     l->lint->states = arena_zalloc(&l->scratch, module_count * sizeof(void *));
     if (l->lint->states == NULL || !add_checks(l))
         goto no_memory;
@@ -136,26 +139,51 @@ lint_state(struct conf_load *l, const struct module *m, size_t size)
     return *state;
 }
 
+const struct vec *
+lint_lines(struct conf_load *l, const struct lint_line *outer, const char *name)
+{
+    struct str key =
+        arena_fmt(&l->scratch, "%p %s", outer != NULL ? (void *)outer->node : NULL, name);
+    struct vec *lines = key.ptr != NULL ? hash_get(&l->lint->lines, key) : NULL;
+    const struct conf_node *n, **slot;
+
+    if (lines != NULL)
+        return lines;
+    lines = ARENA_NEW(&l->scratch, struct vec);
+    if (lines == NULL || key.ptr == NULL || !hash_set(&l->lint->lines, key, lines)) {
+        message_no_memory(l);
+        return NULL;
+    }
+    vec_init_one(lines, &l->scratch, sizeof(n));
+    for (n = lint_first(l, outer); (n = lint_find(n, name)) != NULL; n = n->next) {
+        slot = vec_push(lines);
+        if (slot != NULL)
+            *slot = n;
+    }
+    return lines;
+}
+
 /* ---- lines lost by inheritance ---- */
 
 static bool
-is_replaced(const struct conf_node *own, const struct conf_node *outer, const char *name)
+is_replaced(const struct vec *own, const struct conf_node *outer)
 {
-    for (; (own = lint_find(own, name)) != NULL; own = own->next)
-        if (str_eq_nocase(own->args[1], outer->args[1]))
+    VEC_FOREACH (it, const struct conf_node *, own) {
+        if (str_eq_nocase((*it)->args[1], outer->args[1]))
             return true;
+    }
     return false;
 }
 
 /* The innermost level around the line that has lines of this name; NULL: none. */
-static const struct conf_node *
+static const struct vec *
 outer_lines(struct conf_load *l, const struct lint_line *at, const char *name)
 {
     for (const struct lint_line *up = at->outer; up != NULL; up = up->outer) {
-        const struct conf_node *first = lint_find(lint_first(l, up->outer), name);
+        const struct vec *lines = lint_lines(l, up->outer, name);
 
-        if (first != NULL)
-            return first;
+        if (lines == NULL || lines->len > 0)
+            return lines;
     }
     return NULL;
 }
@@ -164,20 +192,25 @@ bool
 lint_lost_lines(struct conf_load *l, const struct lint_line *at)
 {
     const char *name = l->lint->running->directive;
-    const struct conf_node *own = lint_find(lint_first(l, at->outer), name), *outer;
+    const struct vec *own = lint_lines(l, at->outer, name), *outer;
     struct text t;
     unsigned n = 0;
 
-    if (at->node != own) /* said once, at the first line */
+    /* Said once, at the first line. */
+    if (own == NULL || own->len == 0 || at->node != *VEC_AT(own, const struct conf_node *, 0))
+        return false;
+    outer = outer_lines(l, at, name);
+    if (outer == NULL)
         return false;
     text_init(&t, &l->scratch);
-    for (outer = outer_lines(l, at, name); outer != NULL; outer = lint_find(outer->next, name)) {
+    VEC_FOREACH (it, const struct conf_node *, outer) {
+        const struct conf_node *line = *it;
         struct str place;
 
-        if (is_replaced(own, outer, name) || n++ >= LOST_MAX)
+        if (is_replaced(own, line) || n++ >= LOST_MAX)
             continue;
-        place = message_place(l, outer->pos);
-        text_fmt(&t, "%s\"%.*s\" (%.*s)", n > 1 ? ", " : "", STR(outer->args[1]), STR(place));
+        place = message_place(l, line->pos);
+        text_fmt(&t, "%s\"%.*s\" (%.*s)", n > 1 ? ", " : "", STR(line->args[1]), STR(place));
     }
     if (n == 0)
         return false;

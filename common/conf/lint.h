@@ -39,6 +39,11 @@ struct str lint_place(struct conf_load *l, struct conf_pos pos);
 const struct conf_node *lint_first(struct conf_load *l, const struct lint_line *outer);
 /* The next line from `n` on (itself included) with this name; NULL: none. */
 const struct conf_node *lint_find(const struct conf_node *n, const char *name);
+/*
+ * The lines of this name in a block (at the outermost level, if NULL), of const struct conf_node *. Remembered, as
+ * thousands of blocks have the same outer level. NULL: memory.
+ */
+const struct vec *lint_lines(struct conf_load *l, const struct lint_line *outer, const char *name);
 /* The module's memory during this run, zeroed at first; NULL: memory. */
 void *lint_state(struct conf_load *l, const struct module *m, size_t size);
 

@@ -78,7 +78,7 @@ CONF
 
 compare 'types and fields' => {
     differs => [
-        qr{^GET /304$} => 'manual: or of a code below 200, has no Content-Length',
+        qr{^GET /304$} => 'manual: A response 204 or 304, or of a code below 200, has no Content-Length',
     ],
     files  => { map({ ("html/$_" => "$_\n") } qw(a.html a.HTML a.htm b.txt c.tar.gz d e. .f g.unknown h.js i.svg.html .html), 'j.a b', "k.t\xc3\xa9") },
     http   => 'types { text/html html htm; text/plain txt; application/gzip gz; application/javascript js; } default_type application/octet-stream;',

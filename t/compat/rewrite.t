@@ -333,7 +333,7 @@ REQUESTS
 compare 'return' => {
     differs => [
         qr{^GET /(?:300|451)$} => 'manual: All codes of the registry have their reason phrase.',
-        qr{^GET /(?:304|199)$} => 'manual: or of a code below 200, has no Content-Length',
+        qr{^GET /(?:304|199)$} => 'manual: A response 204 or 304, or of a code below 200, has no Content-Length',
         qr{If-Match} => 'manual: is OK for a complete response 412 too',
         qr{Expect} => 'manual: 100 (Continue) is sent when the body is about to be read',
     ],

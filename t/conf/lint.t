@@ -53,6 +53,25 @@ for my $conf (glob "$dir/*.conf") {
     is($said . ($status == 0 ? "ok\n" : "failed\n"), slurp("$dir/$name.out"), $name);
 }
 
+# What guides print, and what is installed: nothing is said that is not so.
+subtest 'samples' => sub {
+    my $around = "upstream backend { server 127.0.0.1:1; }\nupstream admin_backend { server 127.0.0.1:1; }\n"
+      . "upstream service_a_backend { server 127.0.0.1:1; }\n";
+    for my $path (sort glob 't/samples/*.conf') {
+        my $text = slurp($path);
+        next if $text =~ /^\s*ssl_certificate /m;
+        $text =~ s/ ssl http2//g;
+        $text = "server { $text }" if $text =~ /^location/m;
+        $text =~ s/^/$around/ unless $text =~ /^upstream/m;
+        my $conf = put('sample.conf', "events {}\nhttp {\naccess_log off;\n$text\n}\n");
+        my ($status, $said) = check($conf);
+        is($status, 0, $path) or diag $said;
+        unlike($said, qr/\[warn\] [\w-]+: /, "$path: nothing to say");
+    }
+    my ($status, $said) = check(abs_path('conf.d/weir.conf'), '-g', 'pid weir.pid;');
+    unlike($said, qr/\[warn\]/, 'conf.d/weir.conf');
+};
+
 subtest 'options' => sub {
     my ($status, $said) = check("$dir/alias_slash.conf", '-q');
     is("$status $said", '0 ', '-q is silent');

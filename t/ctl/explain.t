@@ -262,6 +262,7 @@ sub check_access () {
 sub check_origins () {
     my $s = explain('http://one.test:%0/base/a%20b?q=1', '-H', 'X-Mine: "1"', '--client', '10.9.8.7');
     is($s->{origin_request}{line}, 'GET /other/a%20b?q=1 HTTP/1.1', 'the URI of proxy_pass');
+    is($s->{origin_url}, "http://$to/other/a%20b?q=1", 'where it would go');
     is(field($s->{origin_request}, 'X-Real-IP'), '10.9.8.7', 'a field with a variable');
     is(field($s->{origin_request}, 'Host'), 'one.test', 'Host');
     is(field($s->{origin_request}, 'X-Mine'), '"1"', "the client's field");

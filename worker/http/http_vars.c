@@ -789,7 +789,7 @@ get_time_local(struct exchange *x, struct var_value *v, const void *data)
 
 /* ---- the table ---- */
 
-enum { VOLATILE = VAR_VOLATILE, PREFIX = VAR_PREFIX, SET = VAR_SETTABLE };
+enum { VOLATILE = VAR_VOLATILE, PREFIX = VAR_PREFIX, SET = VAR_SETTABLE, OF_CONN = VAR_OF_CONN };
 
 const struct variable http_core_variables[] = {
     /* fields, arguments, cookies */
@@ -803,9 +803,9 @@ const struct variable http_core_variables[] = {
     { "request", get_str, 0, NULL, &at_line },
     { "request_method", get_method, VOLATILE, NULL, NULL },
     { "request_uri", get_str, 0, NULL, &at_target },
-    { "scheme", get_str, 0, NULL, &at_scheme },
+    { "scheme", get_str, OF_CONN, NULL, &at_scheme },
     { "server_protocol", get_protocol, 0, NULL, NULL },
-    { "https", get_https, 0, NULL, NULL },
+    { "https", get_https, OF_CONN, NULL, NULL },
     { "host", get_host, 0, NULL, NULL },
     { "request_port", get_request_port, 0, NULL, NULL },
     { "is_request_port", get_is_request_port, 0, NULL, NULL },
@@ -832,19 +832,19 @@ const struct variable http_core_variables[] = {
     { "limit_rate", get_limit_rate, VOLATILE | SET | VAR_CHANGEABLE, set_limit_rate, NULL },
 
     /* the connection */
-    { "remote_addr", get_remote_addr, 0, NULL, NULL },
-    { "binary_remote_addr", get_binary_remote_addr, 0, NULL, NULL },
-    { "remote_port", get_remote_port, 0, NULL, NULL },
-    { "server_addr", get_server_addr, 0, NULL, NULL },
-    { "server_port", get_server_port, 0, NULL, NULL },
-    { "connection", get_connection, 0, NULL, NULL },
-    { "connection_requests", get_connection_requests, 0, NULL, NULL },
+    { "remote_addr", get_remote_addr, OF_CONN, NULL, NULL },
+    { "binary_remote_addr", get_binary_remote_addr, OF_CONN, NULL, NULL },
+    { "remote_port", get_remote_port, OF_CONN, NULL, NULL },
+    { "server_addr", get_server_addr, OF_CONN, NULL, NULL },
+    { "server_port", get_server_port, OF_CONN, NULL, NULL },
+    { "connection", get_connection, OF_CONN, NULL, NULL },
+    { "connection_requests", get_connection_requests, OF_CONN, NULL, NULL },
     { "connection_time", get_connection_time, VOLATILE, NULL, NULL },
-    { "proxy_protocol_addr", get_proxy_addr, 0, NULL, &at_client },
-    { "proxy_protocol_port", get_proxy_port, 0, NULL, &at_client },
-    { "proxy_protocol_server_addr", get_proxy_addr, 0, NULL, &at_server },
-    { "proxy_protocol_server_port", get_proxy_port, 0, NULL, &at_server },
-    { "proxy_protocol_tlv_", get_proxy_tlv, PREFIX, NULL, NULL },
+    { "proxy_protocol_addr", get_proxy_addr, OF_CONN, NULL, &at_client },
+    { "proxy_protocol_port", get_proxy_port, OF_CONN, NULL, &at_client },
+    { "proxy_protocol_server_addr", get_proxy_addr, OF_CONN, NULL, &at_server },
+    { "proxy_protocol_server_port", get_proxy_port, OF_CONN, NULL, &at_server },
+    { "proxy_protocol_tlv_", get_proxy_tlv, PREFIX | OF_CONN, NULL, NULL },
     { "tcpinfo_rtt", get_tcpinfo, VOLATILE, NULL, &tcp_rtt },
     { "tcpinfo_rttvar", get_tcpinfo, VOLATILE, NULL, &tcp_rttvar },
     { "tcpinfo_snd_cwnd", get_tcpinfo, VOLATILE, NULL, &tcp_cwnd },

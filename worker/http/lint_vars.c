@@ -215,16 +215,27 @@ if_pattern(const struct conf_node *n, struct str *subject, struct str *pattern)
 static bool is_decoded(struct conf_load *l, const struct lint_vars *v, const struct lint_line *at,
                        struct str name);
 
-/* Whether a line before this one in its block sets $1 ..., and to what: 0 no, 1 harmless, 2 bytes of the path. */
-static int
+static bool
+is_before(struct conf_pos a, struct conf_pos b)
+{
+    return a.file != b.file || a.line < b.line || (a.line == b.line && a.column < b.column);
+}
+
+enum captured { CAPTURED_NOTHING, CAPTURED_HARMLESS, CAPTURED_PATH };
+
+/* What a `rewrite` before this line in its block makes of the capture. */
+static enum captured
 captured_before(struct conf_load *l, const struct lint_line *at, struct str name)
 {
-    int found = 0;
+    const struct vec *lines = lint_lines(l, at->outer, "rewrite");
+    enum captured found = CAPTURED_NOTHING;
 
-    for (const struct conf_node *n = lint_first(l, at->outer); n != NULL && n != at->node;
-         n = n->next) {
-        if (str_eq(n->args[0], S("rewrite")) && n->n > 2)
-            found = group_is_wide(n->args[1], name) ? 2 : 1;
+    if (lines == NULL)
+        return found;
+    VEC_FOREACH (it, const struct conf_node *, lines) {
+        if (*it == at->node || !is_before((*it)->pos, at->node->pos))
+            break;
+        found = group_is_wide((*it)->args[1], name) ? CAPTURED_PATH : CAPTURED_HARMLESS;
     }
     return found;
 }
@@ -234,15 +245,13 @@ static bool
 capture_is_decoded(struct conf_load *l, const struct lint_vars *v, const struct lint_line *at,
                    struct str name)
 {
-    for (; at != NULL; at = at->outer) {
-        const struct conf_node *block = at->outer != NULL ? at->outer->node : NULL;
-        int before = captured_before(l, at, name);
+    for (; at->outer != NULL; at = at->outer) {
+        const struct conf_node *block = at->outer->node;
+        enum captured before = captured_before(l, at, name);
         struct str subject, pattern;
 
-        if (before > 0)
-            return before == 2;
-        if (block == NULL)
-            break;
+        if (before != CAPTURED_NOTHING)
+            return before == CAPTURED_PATH;
         if (str_eq(block->args[0], S("if")) && if_pattern(block, &subject, &pattern))
             return is_decoded(l, v, at->outer, subject) && group_is_wide(pattern, name);
         if (str_eq(block->args[0], S("location")) && location_pattern(block).len > 0)

@@ -15,7 +15,7 @@
 #include "worker/http/http_conf.h"
 
 enum {
-    COMPARED_MAX = 1000, /* patterns of a level that the others are compared with */
+    COMPARED_MAX = 1000, /* patterns of a level that its other locations are compared with */
 };
 
 /* ---- patterns ---- */
@@ -240,20 +240,27 @@ check_path(struct conf_load *l, const struct location *loc)
 static void
 check_level(struct conf_load *l, const struct vec *level)
 {
-    struct vec regexes;
+    struct vec regexes,
+        wide; /* of const struct location *; wide: those that matches_prefix may be true of */
 
     vec_init(&regexes, conf_arena(l), sizeof(struct location *));
+    vec_init(&wide, conf_arena(l), sizeof(struct location *));
     VEC_FOREACH (it, struct location *, level) {
         struct location **slot;
 
-        if ((*it)->kind == LOCATION_REGEX && (slot = vec_push(&regexes)) != NULL)
+        if ((*it)->kind != LOCATION_REGEX)
+            continue;
+        if ((slot = vec_push(&regexes)) != NULL)
+            *slot = *it;
+        if ((matches_all(*it) || is_any((*it)->regex->rest)) && wide.len < COMPARED_MAX &&
+            (slot = vec_push(&wide)) != NULL)
             *slot = *it;
     }
     for (uint32_t i = 0; i < regexes.len; i++)
         check_regex(l, level, i, &regexes);
     VEC_FOREACH (it, struct location *, level) {
         if ((*it)->kind == LOCATION_PREFIX)
-            check_prefix(l, *it, &regexes);
+            check_prefix(l, *it, &wide);
         if ((*it)->kind != LOCATION_REGEX && (*it)->kind != LOCATION_NAMED)
             check_path(l, *it);
         if ((*it)->nested.len > 0)

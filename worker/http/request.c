@@ -42,8 +42,7 @@ request_log(struct exchange *x)
 {
     struct request *r = request_of(x);
 
-    if ((x->parent == NULL || x->detached || HTTP_CONF(r)->log_subrequest) &&
-        LIKELY(!explain_on))
+    if ((x->parent == NULL || HTTP_CONF(r)->log_subrequest) && LIKELY(!explain_on))
         phase_run_all(x, HTTP_LOG);
     request_body_end(r);
 }

@@ -68,9 +68,10 @@ struct request {
     bool internal;  /* by redirect, error_page or as a child: `internal` locations accept it */
     bool keepalive; /* what client and protocol allow; the codec decides finally */
     bool expect_continue;
-    bool pipelined;       /* its head came together with the request before: $pipe */
-    bool error_page_used; /* an error_page redirect has been followed (recursive_error_pages) */
-    uint8_t uri_changes;  /* left of 10 */
+    bool pipelined;         /* its head came together with the request before: $pipe */
+    bool error_page_used;   /* an error_page redirect has been followed (recursive_error_pages) */
+    uint8_t uri_changes;    /* left of 10 */
+    uint32_t children_made; /* of a root: subrequests so far, of all depths */
 
     const struct server *server;
     const struct location *location;

@@ -44,7 +44,7 @@ rewrite_append(struct conf_load *l, rewrite_op op, const void *data)
         return false;
     if (c->of != s) {
         c->of = s;
-        vec_init(&c->instructions, conf_arena(l), sizeof(struct instruction));
+        vec_init_one(&c->instructions, conf_arena(l), sizeof(struct instruction));
     }
     i = VEC_PUSH(&c->instructions, struct instruction);
     if (i == NULL)

@@ -405,15 +405,19 @@ no_room(struct origin *o)
 TELLER enum step
 explain_attempt(struct origin *o)
 {
-    struct text t;
+    struct text t, url;
 
     upstream_explain(&o->try);
+    text_init(&url, request_arena(o->r));
+    o->driver->describe(o, &url);
     text_init(&t, request_arena(o->r));
     if (o->driver->head != NULL && !o->driver->head(o, &t))
         return give_up_body(o);
     explain_fact("origin_request", text_str(&t));
+    explain_fact("origin_url", text_str(&url));
     explain_step("upstream", EXPLAIN_NOWHERE,
-                 "the request would be sent; let the answer be a 200 without fields");
+                 "\"%.*s\" would be asked; let the answer be a 200 without fields",
+                 STR(text_str(&url)));
     o->state = ORIGIN_DONE;
     give_verdict(o, VERDICT_EXPLAINED, 0);
     return STEP_WAIT;

@@ -365,8 +365,8 @@ static const struct directive realip_directives[] = {
 };
 
 static const struct variable realip_variables[] = {
-    { "realip_remote_addr", get_realip_addr, 0, NULL, NULL },
-    { "realip_remote_port", get_realip_port, 0, NULL, NULL },
+    { "realip_remote_addr", get_realip_addr, VAR_OF_CONN, NULL, NULL },
+    { "realip_remote_port", get_realip_port, VAR_OF_CONN, NULL, NULL },
     { "proxy_forwarded_elem", get_forwarded_elem, VAR_VOLATILE | VAR_CHANGEABLE, NULL, NULL },
     { "proxy_add_forwarded", get_add_forwarded, VAR_VOLATILE | VAR_CHANGEABLE, NULL, NULL },
     { 0 },

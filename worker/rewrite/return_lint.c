@@ -390,7 +390,7 @@ check_acme(struct conf_load *l, const struct lint_line *at)
         lint_say(l, a.node, 0,
                  "this redirect covers \"" ACME_PATH
                  "\" too: ACME's check of \"%.*s\" over HTTP is "
-                 "sent on, and no location there is for it",
+                 "sent on to where no location is made for it",
                  STR(name));
     else
         return;

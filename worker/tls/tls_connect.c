@@ -5,9 +5,7 @@
  * The library finds out what is wrong with the origin's certificate, and the handshake is refused here, behind it, so that
  * the reason can be told in words.
  */
-#include <arpa/inet.h>
 #include <openssl/err.h>
-#include <openssl/x509v3.h>
 
 #include "common/base/num.h"
 #include "common/sys/addr.h"
@@ -16,6 +14,7 @@
 #include "worker/tls/tls_error.h"
 #include "worker/tls/tls_own.h"
 #include "worker/tls/tls_resume.h"
+#include "worker/tls/tls_x509.h"
 
 void
 tls_connect_set_up(SSL_CTX *ctx)
@@ -62,58 +61,6 @@ connect_lost(struct tls *t)
     connect_failed(t, what);
 }
 
-static bool
-certificate_is_for(X509 *certificate, struct str name)
-{
-    struct addr ip;
-    char text[ADDR_TEXT_MAX];
-
-    if (!addr_parse_ip(name, &ip))
-        return X509_check_host(certificate, name.ptr, name.len, 0, NULL) == 1;
-    return str_to_c(name, text, sizeof(text)) && X509_check_ip_asc(certificate, text, 0) == 1;
-}
-
-/* A name of a certificate: it comes from the network and goes to a log. */
-static void
-add_name(struct text *t, const unsigned char *name, int len)
-{
-    text_add(t, t->len == 0 ? S("\"") : S(", \""));
-    for (int i = 0; i < len; i++)
-        text_char(t, name[i] > ' ' && name[i] < 0x7f && name[i] != '"' ? (char)name[i] : '?');
-    text_char(t, '"');
-}
-
-static void
-add_ip(struct text *t, const ASN1_OCTET_STRING *ip)
-{
-    char text[INET6_ADDRSTRLEN];
-
-    if ((ip->length == 4 || ip->length == 16) &&
-        inet_ntop(ip->length == 4 ? AF_INET : AF_INET6, ip->data, text, sizeof(text)) != NULL)
-        add_name(t, (const unsigned char *)text, (int)strlen(text));
-}
-
-/* Whom the certificate is for, quoted and parted by commas. */
-static void
-add_names(struct text *t, X509 *certificate)
-{
-    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
-    char name[256];
-
-    for (int i = 0; names != NULL && i < sk_GENERAL_NAME_num(names); i++) {
-        const GENERAL_NAME *g = sk_GENERAL_NAME_value(names, i);
-
-        if (g->type == GEN_DNS)
-            add_name(t, g->d.dNSName->data, g->d.dNSName->length);
-        else if (g->type == GEN_IPADD)
-            add_ip(t, g->d.iPAddress);
-    }
-    GENERAL_NAMES_free(names);
-    if (t->len == 0 && X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName,
-                                                 name, sizeof(name)) > 0)
-        add_name(t, (const unsigned char *)name, (int)strlen(name));
-}
-
 /* Both names are said, so that it shows at a glance which one is wrong. */
 static const char *
 mismatch(const struct tls *t, X509 *certificate)
@@ -124,13 +71,10 @@ mismatch(const struct tls *t, X509 *certificate)
 
     text_init_fixed(&names, room, sizeof(room));
     if (certificate != NULL)
-        add_names(&names, certificate);
-    snprintf(why, sizeof(why), "upstream SSL certificate does not match \"%.*s\"%s%.*s%s",
-             (int)num_min(t->verify_name.len, 255), t->verify_name.ptr,
-             names.len > 0 ? " (it is for " : "", (int)names.len, room,
-             names.len == 0 ? ""
-             : names.failed ? " ...)"
-                            : ")");
+        x509_add_names(&names, certificate);
+    snprintf(why, sizeof(why),
+             "upstream SSL certificate does not match \"%.*s\", it is for \"%.*s\"",
+             (int)num_min(t->verify_name.len, 255), t->verify_name.ptr, (int)names.len, room);
     return why;
 }
 
@@ -149,7 +93,7 @@ verify(struct tls *t)
                  X509_verify_cert_error_string(result));
         return why;
     }
-    if (certificate != NULL && certificate_is_for(certificate, t->verify_name))
+    if (certificate != NULL && x509_covers(certificate, t->verify_name))
         return NULL;
     return mismatch(t, certificate);
 }

@@ -438,7 +438,7 @@ static void
 on_name(void *data, const struct resolver_answer *a)
 {
     struct tls_ocsp *o = data;
-    char why[HOST_MAX + 100];
+    char why[1200];
 
     o->query = NULL;
     if (a->error != NULL) {
