@@ -532,12 +532,40 @@ on_ask_time(struct timer *timer)
     client_answer(c, "ok", text_str(&c->own));
 }
 
+/* A worker adds its part to what we have said; when there is none, that is all. */
+static void
+ask_worker(struct client *c, struct str question)
+{
+    struct child *worker = supervise_any_worker(c->m);
+    struct msg_ask ask = { .id = ++c->m->control->last_ask };
+
+    if (worker == NULL ||
+        !channel_send(&worker->channel, MSG_ASK, &ask, sizeof(ask), question, NULL, 0)) {
+        client_answer(c, "ok", text_str(&c->own));
+        return;
+    }
+    c->wait = CLIENT_STATUS;
+    c->ask_id = ask.id;
+    c->asked_slot = worker->slot;
+    c->timer.on_time = on_ask_time;
+    timer_set(&c->timer, ASK_MS);
+}
+
+/* A page of them; the worker that serves knows. */
+static void
+do_certs(struct client *c)
+{
+    char question[64];
+
+    snprintf(question, sizeof(question), "certs%.*s", (int)(c->rest.len < 20 ? c->rest.len : 20),
+             c->rest.ptr);
+    ask_worker(c, str_c(question));
+}
+
 static void
 do_status(struct client *c)
 {
     struct master *m = c->m;
-    struct child *worker = supervise_any_worker(m);
-    struct msg_ask ask = { .id = ++m->control->last_ask };
 
     text_fmt(&c->own, "state: %s\nmaster: %d\nversion: %s\n", master_state_name(m->state),
              (int)getpid(), WEIR_VERSION);
@@ -547,16 +575,7 @@ do_status(struct client *c)
     if (m->rolled_back)
         TEXT_LIT(&c->own, "rolled back: yes, the files on disk are not what serves\n");
     put_generations(m, &c->own);
-    if (worker == NULL ||
-        !channel_send(&worker->channel, MSG_ASK, &ask, sizeof(ask), S("status"), NULL, 0)) {
-        client_answer(c, "ok", text_str(&c->own));
-        return;
-    }
-    c->wait = CLIENT_STATUS;
-    c->ask_id = ask.id;
-    c->asked_slot = worker->slot;
-    c->timer.on_time = on_ask_time;
-    timer_set(&c->timer, ASK_MS);
+    ask_worker(c, S("status"));
 }
 
 void
@@ -622,6 +641,7 @@ static const struct {
     { "test", do_test, "check the configuration as a reload would" },
     { "explain", do_explain, "tell what would become of a request, and why" },
     { "status", do_status, "show processes, generations and counters" },
+    { "certs", do_certs, "show the certificates in use and when they expire; --json" },
     { "reopen", do_reopen, "open log files anew" },
     { "stop", do_stop, "end now" },
     { "quit", do_quit, "finish requests in flight, then end" },

@@ -18,6 +18,7 @@
 #include "common/ipc/lines.h"
 #include "common/log/log.h"
 #include "common/sys/fd.h"
+#include "master/certs_command.h"
 #include "master/control.h"
 #include "master/diff_command.h"
 #include "master/explain.h"
@@ -35,6 +36,7 @@ struct ctl {
     struct report report; /* of the load */
     bool loaded;
     struct str pid_path, ctl_path;
+    int status; /* to exit with, when one of several questions has no answer */
 };
 
 static bool
@@ -277,6 +279,41 @@ say_no_answer(const struct ctl *t, bool nobody)
     return EXIT_NO_ANSWER;
 }
 
+/* Part of an answer for `certs`; the status of the tool when there is none. */
+static struct str
+ask_part(void *data, const char *command)
+{
+    static char answer[CTL_ANSWER_MAX + 100];
+    struct ctl *t = data;
+    struct str got;
+    int n = ask(t->ctl_path, command, answer, &got);
+
+    if (n == 1 && str_starts(got, S("ok")))
+        return str_from(got, got.len > 2 ? 3 : 2);
+    if (n == 1)
+        t->status = show(got, false);
+    else
+        t->status = say_no_answer(t, n < 0);
+    return STR_NONE;
+}
+
+static int
+run_certs(const struct options *o, char **words)
+{
+    bool json = words[0] != NULL && strcmp(words[0], "--json") == 0;
+    struct ctl t = { 0 };
+
+    if (words[0] != NULL && (!json || words[1] != NULL))
+        return usage(stderr);
+    if (!find_paths(o, &t)) {
+        fprintf(stderr, "weirctl: out of memory\n");
+        return EXIT_NO_ANSWER;
+    }
+    if (certs_show(ask_part, &t, json))
+        return 0;
+    return t.status != 0 ? t.status : EXIT_NO_ANSWER;
+}
+
 int
 ctl_fetch(const struct options *o, struct str request, struct arena *a, struct str *text)
 {
@@ -312,6 +349,7 @@ static const struct {
 } tool_commands[] = {
     { "explain", explain_command },
     { "diff", diff_command },
+    { "certs", run_certs },
 };
 
 int

@@ -87,6 +87,8 @@ struct log_file {
 };
 /* Opens (O_APPEND, CLOEXEC, created 0644). False with errno. */
 bool log_file_open(struct log_file *f);
+/* A file of this path that is created gets mode 0600. False: memory. */
+bool log_file_keep_private(struct str path);
 /* Called before a new descriptor takes the place of an open one; NULL: nobody has lines for the old one. */
 extern void (*log_before_replace)(struct log_file *f);
 /* Puts a new descriptor in place of the old one (and takes it); also by workers on REOPEN. */

@@ -67,7 +67,9 @@ struct tls_settings {
     struct str ciphers, curves;
     struct vec commands; /* of struct tls_command */
     bool prefer_server_ciphers;
-    uint64_t buffer_size; /* bytes of plain text in a record, at most 16384 */
+    struct log_file *key_log; /* NULL: secrets of sessions are written nowhere */
+    bool compress;            /* ssl_certificate_compression */
+    uint64_t buffer_size;     /* bytes of plain text in a record, at most 16384 */
     bool early_data;
 
     uint32_t verify; /* enum tls_verify; of a client: OFF or ON */

@@ -12,6 +12,8 @@
 #include "worker/tls/tls_cert_cache.h"
 #include "worker/tls/tls_certificate.h"
 #include "worker/tls/tls_conn.h"
+#include "worker/tls/tls_key_log.h"
+#include "worker/tls/tls_report.h"
 #include "worker/tls/tls_session.h"
 #include "worker/tls/tls_ticket.h"
 #include "worker/tls/tls_verify.h"
@@ -120,6 +122,21 @@ tls_add_command(struct conf_load *l, const struct directive *d, struct conf_node
 }
 
 static bool
+set_compression(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+{
+    if (!conf_set_flag(l, d, n, conf))
+        return false;
+#ifndef SSL_OP_NO_TX_CERTIFICATE_COMPRESSION
+    if (((struct tls_conf *)conf)->s.compress) {
+        conf_fail(l, n, 0, "\"%s\" is not supported by " OPENSSL_VERSION_TEXT, d->name);
+        conf_hint(l, "OpenSSL 3.2 is the first version that has it");
+        return false;
+    }
+#endif
+    return true;
+}
+
+static bool
 set_verify(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
 {
     struct tls_conf *c = conf;
@@ -192,6 +209,17 @@ ssl_init(struct conf_load *l, struct scope *s, void *conf)
     return c->shared != NULL;
 }
 
+/* Of the configuration's http {}; NULL: there is none. */
+static struct tls_shared *
+shared_of(const struct config *c)
+{
+    VEC_FOREACH (s, struct scope *, &c->scopes) {
+        if ((*s)->kind == SCOPE_HTTP)
+            return ((const struct tls_conf *)scope_conf(*s, &ssl_module))->shared;
+    }
+    return NULL;
+}
+
 static bool
 ssl_finish(struct conf_load *l, struct scope *s, void *conf)
 {
@@ -209,6 +237,26 @@ ssl_finish(struct conf_load *l, struct scope *s, void *conf)
     c->s.pos = VEC_AT(&c->s.certificates, struct tls_file, 0)->pos;
     c->context = tls_context_get(l, c->shared, &c->s);
     return c->context != NULL;
+}
+
+static bool
+ssl_loaded(struct conf_load *l)
+{
+    struct tls_shared *shared = shared_of(conf_config(l));
+
+    return shared == NULL || tls_expiry_set_up(l, shared);
+}
+
+static bool
+ssl_worker_init(struct config *c)
+{
+    struct tls_shared *shared = shared_of(c);
+
+    if (shared == NULL)
+        return true;
+    tls_report_start(shared);
+    tls_expiry_start(shared);
+    return true;
 }
 
 /* ---- for the owners of listeners ---- */
@@ -295,6 +343,9 @@ static const struct directive ssl_directives[] = {
     D_STR("ssl_ecdh_curve", HS, T, s.curves, DEFAULT(auto)), A_FILE("ssl_dhparam", s.dhparam),
     D_CALL("ssl_conf_command", HS, ARGS(2, 2), tls_add_command, FIELD(T, s.commands),
            .inherit = I_LIST),
+    D_CALL("ssl_key_log", HS, ARGS(1, 1), tls_key_log_set, FIELD(T, s.key_log)),
+    D_CALL("ssl_certificate_compression", HS, ARGS(1, 1), set_compression, FIELD(T, s.compress),
+           DEFAULT(off)),
     D_SIZE("ssl_buffer_size", HS, T, s.buffer_size, DEFAULT(16k)),
     D_FLAG("ssl_early_data", HS, T, s.early_data, DEFAULT(off)),
     D_FLAG("ssl_reject_handshake", HS, T, reject, DEFAULT(off)),
@@ -322,5 +373,7 @@ struct module ssl_module = {
     .directives = ssl_directives,
     .conf_init = ssl_init,
     .finish = ssl_finish,
+    .loaded = ssl_loaded,
+    .worker_init = ssl_worker_init,
     .variables = tls_variables,
 };
