@@ -90,6 +90,7 @@ my $weir   = Weir->new(
         server_name tls.test;
         ssl_certificate $cert.crt;
         ssl_certificate_key $cert.key;
+        ssl_key_log %dir%/keys.log;
         return 200 "\$ssl_protocol \$scheme";
     }
     server { listen 127.0.0.1:%port4%; merge_slashes off; client_max_body_size 1k; location / { proxy_pass http://app; } }
@@ -346,6 +347,7 @@ sub check_effects () {
     explain('http://one.test:%0/log/');
     is(-s ($weir->dir . '/probe.log') // 0, 0, 'no line in an access log');
     is($weir->access_log, '', 'nor in the other');
+    is(-s ($weir->dir . '/keys.log') // 0, 0, 'nor in that of TLS keys');
     is($origin->connections, 0, 'no connection to an origin');
     my ($status, $output) = $weir->ctl('status');
     like($output, qr/^requests_total: 0$/m,       'no request is counted');
