@@ -156,7 +156,7 @@ sub check_locations () {
     my $s = explain('http://one.test:%0/prefix/nested/x');
     is_deeply([(map { $_->{text} =~ /"(.*)"/ } told($s, 'location', qr/^prefix/))[0 .. 2]], ['/', '/prefix/', '/prefix/nested/'],
         'prefixes in order');
-    ok(told($s, 'location', qr/^"\\\.php\$" does not match/), 'patterns that were tried');
+    ok(told($s, 'location', qr/^pattern "\\\.php\$" does not match/), 'patterns that were tried');
     is(field($s->{response}, 'X-Nested'), undef, 'a 404 has no field without always');
     $s = explain('http://one.test:%0/final/x.php');
     ok(told($s, 'location', qr/because of "\^~"/), '^~');
