@@ -437,6 +437,8 @@ refused(qr/unknown directive "frobnicate"/, 'a bad file', 1, 'http://x/', '-c', 
     };
     my $port     = $weir->port;
     my $question = " 1 0 one.test $port 127.0.0.1 GET%20/exact%20HTTP/1.1%0d%0aHost:%20one.test%0d%0a%0d%0a";
+    my $held = sub { scalar(() = glob "/proc/${\ $weir->pid}/fd/*") };
+    my $before = $held->();
     close $ask->($question) for 1 .. 20;
     my $answer = sub ($fh) {
         my $bits = '';
@@ -455,4 +457,6 @@ refused(qr/unknown directive "frobnicate"/, 'a bad file', 1, 'http://x/', '-c', 
     is((grep { $_ eq 'ok' || /^error explain too many/ } @all) + 0, 30, 'many at once: an answer each');
     cmp_ok((grep { $_ eq 'ok' } @all) + 0, '>=', 8, 'some are explained');
     is($weir->get('/exact', host => 'one.test')->status, 204, 'and it serves');
+    wait_for(sub { $held->() == $before }, 'the master to hold as many descriptors as before');
+    pass('the master holds nothing of it');
 }
