@@ -351,23 +351,32 @@ enum found {
     FOUND_REDIRECT, /* the URI lacks the last '/' of the location */
 };
 
+TELLER void
+explain_candidate(const char *kind, const struct location *l, const char *result)
+{
+    explain_step("location", l->pos, "%s \"%.*s\" %s", kind, STR(l->name), result);
+}
+
 static enum found
 search_paths(const struct location_tree *t, struct str uri, struct location **found)
 {
     const struct trie_node *node = t->root;
     enum found how = FOUND_NOTHING;
+    const bool telling = explain_on;
 
     for (;;) {
         struct trie_node **child;
 
         if (node->prefix != NULL) {
-            EXPLAIN("location", node->prefix->pos, "prefix \"%.*s\" fits", STR(node->prefix->name));
+            if (UNLIKELY(telling))
+                explain_candidate("prefix", node->prefix, "fits");
             *found = node->prefix;
             how = FOUND_PREFIX;
         }
         if (uri.len == 0) {
             if (node->exact != NULL) {
-                EXPLAIN("location", node->exact->pos, "exactly \"%.*s\"", STR(node->exact->name));
+                if (UNLIKELY(telling))
+                    explain_candidate("exact path", node->exact, "fits");
                 *found = node->exact;
                 return FOUND_FINAL;
             }
@@ -390,6 +399,7 @@ static enum found
 search(struct request *r, struct str uri, const struct location_tree *t, struct location **found)
 {
     struct location *prefix = NULL;
+    const bool telling = explain_on;
     enum found how = search_paths(t, uri, &prefix);
 
     if (prefix != NULL)
@@ -410,8 +420,8 @@ search(struct request *r, struct str uri, const struct location_tree *t, struct 
     VEC_FOREACH (it, struct location *, &t->regexes) {
         bool fits = named_regex_match(r, (*it)->regex, uri);
 
-        EXPLAIN("location", (*it)->pos, "\"%.*s\" %s", STR((*it)->name),
-                fits ? "matches" : "does not match");
+        if (UNLIKELY(telling))
+            explain_candidate("pattern", *it, fits ? "matches" : "does not match");
         if (!fits)
             continue;
         *found = *it;

@@ -309,6 +309,27 @@ give_up_body(struct origin *o)
 
 /* ---- PICK ---- */
 
+/* Whom, and with what. False: the head cannot be sent. */
+TELLER bool
+explain_request(struct origin *o)
+{
+    struct text t;
+
+    upstream_explain(&o->try);
+    text_init(&t, request_arena(o->r));
+    o->driver->describe(o, &t);
+    explain_fact("origin_url", text_str(&t));
+    explain_step("upstream", EXPLAIN_NOWHERE, "the request would go to \"%.*s\"",
+                 STR(text_str(&t)));
+    if (o->driver->head == NULL)
+        return true;
+    text_init(&t, request_arena(o->r));
+    if (!o->driver->head(o, &t))
+        return false;
+    explain_fact("origin_request", text_str(&t));
+    return true;
+}
+
 static enum step
 no_peer(struct origin *o, enum upstream_picked why)
 {
@@ -320,6 +341,8 @@ no_peer(struct origin *o, enum upstream_picked why)
     if (attempt_start(o, upstream_name(o->try.group)))
         o->attempt->status = 502;
     o->r->x.doing = doing(o);
+    if (UNLIKELY(explain_on))
+        (void)explain_request(o);
     if (why == PICK_NO_NAMES)
         xlog(&o->r->x, LOG_LEVEL_ERROR, 0, "no name of upstream \"%.*s\" has been resolved yet",
              STR(upstream_name(o->try.group)));
@@ -405,15 +428,9 @@ no_room(struct origin *o)
 TELLER enum step
 explain_attempt(struct origin *o)
 {
-    struct text t;
-
-    upstream_explain(&o->try);
-    text_init(&t, request_arena(o->r));
-    if (o->driver->head != NULL && !o->driver->head(o, &t))
+    if (!explain_request(o))
         return give_up_body(o);
-    explain_fact("origin_request", text_str(&t));
-    explain_step("upstream", EXPLAIN_NOWHERE,
-                 "the request would be sent; let the answer be a 200 without fields");
+    explain_step("upstream", EXPLAIN_NOWHERE, "let the answer be a 200 without fields");
     o->state = ORIGIN_DONE;
     give_verdict(o, VERDICT_EXPLAINED, 0);
     return STEP_WAIT;
