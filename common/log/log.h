@@ -74,6 +74,8 @@ struct log_quoted {
 };
 struct log_quoted log_quote(struct str s);
 
+/* Set: takes each line in place of the log's files, without time and context, its bytes escaped. NULL: nobody does. */
+extern void (*log_tap)(const char *level, struct str message);
 /* While true, lines of level warn and above go to standard error too, as "weir: [emerg] ...": until a start is over. */
 extern bool log_echo;
 /* Name of the program in messages: "weir" or "nginx" (ARCHITECTURE.md 8: two names, one program). */

@@ -58,15 +58,6 @@ struct http_socket {
     struct hash specific;           /* by address bytes: those that share the wildcard's socket */
 };
 
-/* An array that mostly gets one element: thousands of servers have three of them. */
-static inline void
-vec_init_one(struct vec *v, struct arena *a, size_t size)
-{
-    vec_init(v, a, size);
-    v->data = arena_alloc(a, size);
-    v->cap = v->data != NULL ? 1 : 0;
-}
-
 /* listen.c */
 bool listen_set(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf);
 /* When all lines are read: joins the servers' addresses, makes the configuration's listeners. */

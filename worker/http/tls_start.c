@@ -118,10 +118,12 @@ http_check_tls(struct conf_load *l, const struct http_address *a)
 {
     const struct scope *by_default = a->default_server->scope;
 
-    if (!a->ssl || tls_context_of(by_default) != NULL)
+    if (!a->ssl || tls_context_of(by_default) != NULL ||
+        conf_is_damaged(l, by_default, &ssl_module))
         return true;
     VEC_FOREACH (s, struct server *, &a->servers) {
-        if (tls_context_of((*s)->scope) != NULL || tls_is_rejected((*s)->scope))
+        if (tls_context_of((*s)->scope) != NULL || tls_is_rejected((*s)->scope) ||
+            conf_is_damaged(l, (*s)->scope, &ssl_module))
             continue;
         conf_fail_at(l, place_of(*s, a),
                      "no \"ssl_certificate\" is defined for the \"listen ... ssl\" directive");

@@ -13,6 +13,7 @@
 
 /* Certificates, keys and everything else that a handshake needs; servers with equal settings share one. Lives as long as
  * the configuration. */
+extern struct module ssl_module;
 struct tls_context;
 /* What the contexts of one configuration have in common: each file is read once. */
 struct tls_shared;
@@ -83,11 +84,25 @@ struct tls_settings {
     struct vec ticket_keys; /* of struct tls_file; none: keys of the server's own making */
 };
 
+/* That of the configuration whose http {} or stream {} the scope is in. */
+struct tls_shared *tls_shared_of(const struct scope *s);
 /* conf_dir: what names with variables are relative to; ends with '/'. NULL: memory. */
 struct tls_shared *tls_shared_new(struct arena *a, struct str conf_dir);
 /* Finds or makes the context. While a configuration is loaded; NULL after conf_fail. */
 struct tls_context *tls_context_get(struct conf_load *l, struct tls_shared *shared,
                                     const struct tls_settings *s);
+
+/* For tables of directives: protocols by name; a path into a struct tls_file, "" for none; name and value into a struct
+ * vec of struct tls_command. */
+extern const struct conf_name tls_protocol_names[];
+/* "data:...", "engine:..." and "store:..." name no file. */
+bool tls_is_no_path(struct str text);
+bool tls_set_file(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf);
+bool tls_add_command(struct conf_load *l, const struct directive *d, struct conf_node *n,
+                     void *conf);
+/* `off`, or max=N [inactive=TIME] [valid=TIME]; the field is a struct tls_cert_cache *, NULL for off. */
+bool tls_cert_cache_set(struct conf_load *l, const struct directive *d, struct conf_node *n,
+                        void *conf);
 
 /* ---- settings of a server ---- */
 
@@ -122,25 +137,39 @@ void tls_accept(struct conn *c, const struct tls_server_ops *ops, uint64_t timeo
 
 /* ---- the client's side ---- */
 
-/* Where the newest session with a server is kept, for the next connection. Zeroed before first use. */
-struct tls_resume {
-    void *session;
-};
-void tls_resume_forget(struct tls_resume *r);
+/* A certificate to show to an origin, one whose name has variables: read beside the loop, or from the context's cache. */
+struct tls_own;
+enum tls_own_state { TLS_OWN_WAITS, TLS_OWN_HERE, TLS_OWN_BAD };
+/* The names are copied. fn comes later from the loop when the state is WAITS, and only then. NULL: memory. */
+struct tls_own *tls_own_ask(const struct tls_context *c, struct str certificate, struct str key,
+                            void (*fn)(void *data), void *data);
+/* BAD: *why says it, for the log. */
+enum tls_own_state tls_own_state(const struct tls_own *o, const char **why);
+/* fn will not come; again is harmless. */
+void tls_own_cancel(struct tls_own *o);
+/* The end of a struct tls_own; connections may outlive it. */
+void tls_own_end(void *own);
 
-/* What one connection wants. Everything is borrowed until `done`, `resume` until the connection closes. */
+/* What one connection wants. Everything is borrowed until `done`. */
 struct tls_client {
-    struct str name; /* sent as SNI; len 0, or an address: none is */
-    struct str
-        verify_name; /* name or address that the certificate has to be for, when the context verifies */
+    const struct tls_context *context;
+    struct str name;           /* sent as SNI; len 0, or an address: none is */
+    struct str verify_name;    /* name or address that the certificate has to be for, if verified */
     struct str protocols;      /* for ALPN, in the form of the wire; len 0: none */
-    struct tls_resume *resume; /* NULL: a new session each time */
+    const struct tls_own *own; /* HERE; NULL: what the context has */
+    bool resume;               /* the newest session with this server is offered, and kept */
     /* Takes c->on_event back. why: NULL, or what went wrong, to be logged by the caller, who closes c. */
     void (*done)(struct conn *c, const char *why);
 };
 /* Takes over an outgoing connection that is established, until `done`, which may come at once. The timer is the
  * caller's. c->owner stays. */
-void tls_connect(struct conn *c, const struct tls_context *context, const struct tls_client *o);
+void tls_connect(struct conn *c, const struct tls_client *o);
+/* Whether an open connection is what o asks for: the same settings, names and protocols. o NULL: no TLS. */
+bool tls_serves(const struct conn *c, const struct tls_client *o);
+/* One look whether nothing has come on an idle connection but what TLS has to say by itself (tickets, new keys). */
+bool tls_is_quiet(struct conn *c);
+/* Why a connection to an origin broke, in nginx's form; NULL: it was not TLS. Lives as long as the connection. */
+const char *tls_problem(const struct conn *c);
 /* The peer's end came without close_notify: what has no length may be incomplete (RFC 9112, 9.8). */
 bool tls_was_cut(const struct conn *c);
 

@@ -8,14 +8,11 @@
 
 #include "common/base/list.h"
 #include "common/conf/directive.h"
+#include "worker/tls/tls.h"
 #include "worker/tls/tls_pair.h"
 
 /* What a directive says; the content is each worker's own. */
 struct tls_cert_cache;
-
-/* `off`, or max=N [inactive=TIME] [valid=TIME]; the field is a struct tls_cert_cache *, NULL for off. */
-bool tls_cert_cache_set(struct conf_load *l, const struct directive *d, struct conf_node *n,
-                        void *conf);
 
 /* Who waits for a pair; embedded in him, zeroed before first use. */
 struct tls_cert_wait {

@@ -23,7 +23,7 @@ enum { BUILTIN_DEFAULT = 20480 /* sessions */ };
 
 /* ---- names of values ---- */
 
-static const struct conf_name protocol_names[] = {
+const struct conf_name tls_protocol_names[] = {
     { "SSLv2", TLS_SSLV2 },  { "SSLv3", TLS_SSLV3 },  { "TLSv1", TLS_V1 }, { "TLSv1.1", TLS_V1_1 },
     { "TLSv1.2", TLS_V1_2 }, { "TLSv1.3", TLS_V1_3 }, { NULL, 0 }
 };
@@ -48,8 +48,8 @@ file_of(struct conf_load *l, const struct conf_node *n, struct tls_file *f)
     return f->path.ptr != NULL || conf_fail(l, n, 1, "out of memory");
 }
 
-static bool
-set_file(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+bool
+tls_set_file(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
 {
     struct tls_file *f = (struct tls_file *)((char *)conf + d->offset);
 
@@ -58,8 +58,8 @@ set_file(struct conf_load *l, const struct directive *d, struct conf_node *n, vo
 }
 
 /* What may be something else than a path. */
-static bool
-is_no_path(struct str text)
+bool
+tls_is_no_path(struct str text)
 {
     return str_starts(text, S("data:")) || str_starts(text, S("engine:")) ||
            str_starts(text, S("store:"));
@@ -98,15 +98,15 @@ add_file(struct conf_load *l, const struct directive *d, struct conf_node *n, vo
         return conf_fail(l, n, 0, "out of memory");
     if (str_find(n->args[1], '$') < n->args[1].len && d->data == NULL)
         return file_with_variables(l, n, f);
-    if (!is_no_path(n->args[1]))
+    if (!tls_is_no_path(n->args[1]))
         return file_of(l, n, f);
     f->pos = n->arg_pos[1];
     f->path = n->args[1];
     return true;
 }
 
-static bool
-add_command(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+bool
+tls_add_command(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
 {
     struct vec *commands = (struct vec *)((char *)conf + d->offset);
     struct tls_command *c;
@@ -270,6 +270,12 @@ conf_of(const struct scope *s)
     return scope_conf(s, &ssl_module);
 }
 
+struct tls_shared *
+tls_shared_of(const struct scope *s)
+{
+    return conf_of(s)->shared;
+}
+
 const struct tls_context *
 tls_context_of(const struct scope *s)
 {
@@ -325,7 +331,7 @@ tls_check(const struct conn *c, const struct scope *s, struct arena *a, const ch
 enum { HS = CTX_HTTP | CTX_SRV };
 #define T             struct tls_conf
 #define FILES(nm, f)  D_CALL(nm, HS, ARGS(1, 1), add_file, FIELD(T, f), .inherit = I_LIST)
-#define A_FILE(nm, f) D_CALL(nm, HS, ARGS(1, 1), set_file, FIELD(T, f))
+#define A_FILE(nm, f) D_CALL(nm, HS, ARGS(1, 1), tls_set_file, FIELD(T, f))
 
 static const struct directive ssl_directives[] = {
     FILES("ssl_certificate", s.certificates), FILES("ssl_certificate_key", s.keys),
@@ -334,11 +340,11 @@ static const struct directive ssl_directives[] = {
     D_CALL("ssl_certificate_cache", HS, ARGS(1, 3), tls_cert_cache_set,
            FIELD(T, s.certificate_cache)),
     A_FILE("ssl_password_file", s.password_file),
-    D_BITS("ssl_protocols", HS, T, s.protocols, protocol_names, .initial = "TLSv1.2 TLSv1.3"),
+    D_BITS("ssl_protocols", HS, T, s.protocols, tls_protocol_names, .initial = "TLSv1.2 TLSv1.3"),
     D_STR("ssl_ciphers", HS, T, s.ciphers, .initial = "HIGH:!aNULL:!MD5"),
     D_FLAG("ssl_prefer_server_ciphers", HS, T, s.prefer_server_ciphers, DEFAULT(off)),
     D_STR("ssl_ecdh_curve", HS, T, s.curves, DEFAULT(auto)), A_FILE("ssl_dhparam", s.dhparam),
-    D_CALL("ssl_conf_command", HS, ARGS(2, 2), add_command, FIELD(T, s.commands),
+    D_CALL("ssl_conf_command", HS, ARGS(2, 2), tls_add_command, FIELD(T, s.commands),
            .inherit = I_LIST),
     D_CALL("ssl_key_log", HS, ARGS(1, 1), tls_key_log_set, FIELD(T, s.key_log)),
     D_CALL("ssl_certificate_compression", HS, ARGS(1, 1), set_compression, FIELD(T, s.compress),

@@ -202,7 +202,8 @@ use_certificates(struct conf_load *l, struct tls_shared *shared, const struct tl
     if (!c->dynamic)
         return true;
     c->broken = false;
-    tls_dynamic_set_up(c);
+    if (!s->client) /* who connects brings his own */
+        tls_dynamic_set_up(c);
     return bind_names(l, s, bind) && tls_passwords_get(l, shared, &s->password_file, &c->passwords);
 }
 
