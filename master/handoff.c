@@ -22,6 +22,7 @@
 #include "common/sys/fd.h"
 #include "master/control.h"
 #include "master/supervise.h"
+#include "master/texts.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 8U
@@ -233,6 +234,7 @@ encode(const struct master *m, const struct vec *files, struct text *t, struct v
         ok = ok && note_fd(fds, h->s.fd);
     }
     ok = ok && put_children(m, t, fds) && put_zones(m, t, fds) && control_put(m, t, fds);
+    texts_put(m, t);
     handoff_put_files(t, "good", &m->good_files);
     if (files != NULL)
         handoff_put_files(t, "next", files);
@@ -437,6 +439,8 @@ decode_line(struct master *m, struct str key, struct str fields, struct str *res
         return control_get(m, key, fields);
     if (str_eq(key, S("file")))
         return get_file(m, fields, rest, next);
+    if (str_eq(key, S("back")) || str_eq(key, S("rolled")))
+        return texts_get(m, key, fields);
     return true;
 }
 

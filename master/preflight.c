@@ -73,7 +73,18 @@ preflight_load(const struct options *o, const struct vec *texts, struct arena *a
 /* ---- for a reload ----------------------------------------------------------------------------------------------- */
 
 static bool
-read_request(int sock, struct arena *a, struct vec *held, bool *lint, struct report *r)
+read_text(struct str *fields, struct str *rest, struct arena *a, struct vec *texts)
+{
+    struct conf_file *f = VEC_PUSH(texts, struct conf_file);
+    struct str tag;
+
+    return f != NULL && handoff_get_file(fields, rest, a, &tag, f);
+}
+
+/* What the master holds, and in *texts what is to be loaded in place of files. */
+static bool
+read_request(int sock, struct arena *a, struct vec *held, struct vec *texts, bool *lint,
+             struct report *r)
 {
     struct str rest, key, fields;
     struct error err = { 0 };
@@ -97,7 +108,14 @@ read_request(int sock, struct arena *a, struct vec *held, bool *lint, struct rep
         return false;
     }
     while (lines_next(&rest, &key, &fields)) {
-        struct held *h = str_eq(key, S("held")) ? VEC_PUSH(held, struct held) : NULL;
+        struct held *h;
+
+        if (str_eq(key, S("file"))) {
+            if (!read_text(&fields, &rest, a, texts))
+                return report_say(r, LOG_LEVEL_EMERG, "preflight: a bad request");
+            continue;
+        }
+        h = str_eq(key, S("held")) ? VEC_PUSH(held, struct held) : NULL;
 
         if (h == NULL || !handoff_get_held(&fields, &rest, a, h))
             return report_say(r, LOG_LEVEL_EMERG, "preflight: a bad request");
@@ -182,15 +200,16 @@ preflight_run(const struct options *o, int sock)
     struct config *c = NULL;
     struct report r;
     struct arena a;
-    struct vec held;
+    struct vec held, texts;
     bool passed;
 
     arena_init(&a, 65536);
     report_init(&r, &a);
     vec_init(&held, &a, sizeof(struct held));
+    vec_init(&texts, &a, sizeof(struct conf_file));
     fd_set_cloexec(sock, true);
-    if (read_request(sock, &a, &held, &options.lint, &r))
-        c = preflight_load(&options, NULL, &a, &r);
+    if (read_request(sock, &a, &held, &texts, &options.lint, &r))
+        c = preflight_load(&options, texts.len > 0 ? &texts : NULL, &a, &r);
     passed = c != NULL && preflight_files(c, &r) && bind_open(c, &held, BIND_PREFLIGHT, &r);
     if (!passed)
         bind_close(&held, true);

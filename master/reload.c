@@ -241,9 +241,10 @@ reload_on_exit(struct master *m, pid_t pid, int status)
 
 /* The request in a memfd, sent before the child exists: it waits in the socket. */
 static bool
-send_request(struct master *m, int sock, bool lint, struct error *err)
+send_request(struct check *k, int sock, struct error *err)
 {
-    struct str word = lint ? S(PREFLIGHT_LINT) : S("request");
+    struct str word = k->lint ? S(PREFLIGHT_LINT) : S("request");
+    struct master *m = k->m;
     struct text t;
     int fd = -1;
     bool ok;
@@ -252,6 +253,8 @@ send_request(struct master *m, int sock, bool lint, struct error *err)
     text_fmt(&t, "weir-handoff %d\n", HANDOFF_VERSION);
     VEC_FOREACH (h, struct held, &m->sockets)
         handoff_put_held(&t, h);
+    if (k->rollback)
+        handoff_put_files(&t, "back", &m->back_files);
     if (t.failed)
         error_set(err, "out of memory");
     else
@@ -283,7 +286,7 @@ start(struct check *k, struct error *err)
     }
     k->socket_watch.on_event = on_socket;
     k->stderr_watch.on_event = on_stderr;
-    if (!send_request(m, pair[0], k->lint, err))
+    if (!send_request(k, pair[0], err))
         goto fail;
     if (!loop_add_level(&k->socket_watch, pair[0], false)) {
         error_sys(err, "cannot watch a preflight");
@@ -337,8 +340,9 @@ reload_begin(struct master *m)
     vec_init(&k->sockets, &k->arena, sizeof(struct held));
     vec_init(&k->files, &k->arena, sizeof(struct conf_file));
     text_init(&k->complaint, NULL);
+    k->rollback = m->reload_wanted && m->rollback_wanted;
     m->check = k;
-    m->reload_wanted = m->test_wanted = false;
+    m->reload_wanted = m->test_wanted = m->rollback_wanted = false;
     if (!start(k, &err)) {
         report_say(&k->report, LOG_LEVEL_EMERG, "%s", err.text);
         unwatch(&k->socket_watch);

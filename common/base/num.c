@@ -5,6 +5,14 @@
 #include "common/base/escape.h"
 #include "common/base/panic.h"
 
+enum { NUM_DIGITS_SAFE = 19 }; /* so many fit into 64 bits, whatever they are */
+
+static inline bool
+is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
 /* Takes the digits at the front of *s: false when there is none or the number does not fit. */
 static bool
 take_digits(struct str *s, uint64_t *value)
@@ -12,7 +20,9 @@ take_digits(struct str *s, uint64_t *value)
     uint64_t n = 0;
     size_t i = 0;
 
-    for (; i < s->len && s->ptr[i] >= '0' && s->ptr[i] <= '9'; i++)
+    for (; i < s->len && i < NUM_DIGITS_SAFE && is_digit(s->ptr[i]); i++)
+        n = n * 10 + (uint64_t)(s->ptr[i] - '0');
+    for (; i < s->len && is_digit(s->ptr[i]); i++)
         if (!num_mul(n, 10, &n) || !num_add(n, (uint64_t)(s->ptr[i] - '0'), &n))
             return false;
     if (i == 0)

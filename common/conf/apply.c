@@ -275,6 +275,7 @@ run_setter(struct conf_load *l, struct conf_node *n, struct row *r, struct scope
         r->list->begun_in = s->id + 1;
         memset((char *)conf + d->offset, 0, d->size);
     }
+    l->line = n->pos;
     if (d->set(l, d, n, conf))
         return;
     drop_pending(l, pending);
@@ -294,7 +295,7 @@ apply_line(struct conf_load *l, struct conf_node *n, struct scope *s)
     if (r != NULL) {
         if (!check_form(l, n, r->d) || !check_duplicate(l, n, r, s) || !check_table(l, n, r->d))
             damage_add(l, s, r->module);
-        else if (!r->d->no_op)
+        else
             run_setter(l, n, r, s);
     }
     if (l->errors > errors)

@@ -67,8 +67,9 @@ struct conf_load {
 
     struct row_table *rows; /* apply.c */
     void *absent; /* zeros: the struct of a module further out than any of its rows may stand */
-    struct vec pending;  /* of struct load_pending: a stack */
-    struct scope *scope; /* conf_scope() */
+    struct vec pending;   /* of struct load_pending: a stack */
+    struct scope *scope;  /* conf_scope() */
+    struct conf_pos line; /* conf_line_pos() */
 
     struct hash logs, zones; /* by path, by name */
     struct lint *lint;       /* lint.c; NULL: not yet */

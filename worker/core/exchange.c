@@ -276,14 +276,35 @@ exchange_run(struct task *t)
 
 /* ---- state of modules ---- */
 
-/* By module index: the pointers, then one byte each that says whether a redirect keeps it. */
-static bool
-exchange_make_states(struct exchange *x)
-{
-    size_t size = module_count * (sizeof(void *) + 1);
+/* What a module keeps for an exchange; few have anything, so they are a list. */
+struct exchange_state {
+    struct exchange_state *next;
+    const struct module *module;
+    void *data; /* NULL: none */
+    bool keep;  /* over an internal redirect */
+};
 
-    x->state = arena_zalloc(&x->mem->arena, size);
-    return x->state != NULL;
+static struct exchange_state *
+state_of(const struct exchange *x, const struct module *m)
+{
+    struct exchange_state *s = x->states;
+
+    while (s != NULL && s->module != m)
+        s = s->next;
+    return s;
+}
+
+/* An entry with `bytes` behind it; NULL: memory. */
+static struct exchange_state *
+state_add(struct exchange *x, const struct module *m, size_t bytes)
+{
+    struct exchange_state *s = arena_alloc(&x->mem->arena, sizeof(*s) + bytes);
+
+    if (s == NULL)
+        return NULL;
+    *s = (struct exchange_state){ .next = x->states, .module = m };
+    x->states = s;
+    return s;
 }
 
 void *
@@ -295,37 +316,41 @@ exchange_state(struct exchange *x, const struct module *m, size_t size)
 void *
 exchange_state_front(struct exchange *x, const struct module *m, size_t size, size_t front)
 {
-    void **place;
+    struct exchange_state *s = state_of(x, m);
 
-    if (x->state == NULL && (size == 0 || !exchange_make_states(x)))
+    if (s != NULL && (s->data != NULL || size == 0))
+        return s->data;
+    if (size == 0)
         return NULL;
-    place = &x->state[m->index];
-    if (*place == NULL && size > 0)
-        *place = arena_zalloc_front(&x->mem->arena, size, front);
-    return *place;
-}
-
-static char *
-exchange_keep_marks(const struct exchange *x)
-{
-    return (char *)(x->state + module_count);
+    if (s != NULL) {
+        s->data = arena_zalloc_front(&x->mem->arena, size, front);
+        return s->data;
+    }
+    s = state_add(x, m, size);
+    if (s == NULL)
+        return NULL;
+    s->data = s + 1;
+    memset(s->data, 0, front);
+    return s->data;
 }
 
 void
 exchange_keep_state(struct exchange *x, const struct module *m)
 {
-    if (x->state != NULL || exchange_make_states(x))
-        exchange_keep_marks(x)[m->index] = 1;
+    struct exchange_state *s = state_of(x, m);
+
+    if (s == NULL)
+        s = state_add(x, m, 0);
+    if (s != NULL)
+        s->keep = true;
 }
 
 void
 exchange_clear_states(struct exchange *x)
 {
-    if (x->state == NULL)
-        return;
-    for (unsigned i = 0; i < module_count; i++) {
-        if (!exchange_keep_marks(x)[i])
-            x->state[i] = NULL;
+    for (struct exchange_state *s = x->states; s != NULL; s = s->next) {
+        if (!s->keep)
+            s->data = NULL;
     }
 }
 

@@ -85,8 +85,8 @@ struct exchange {
         *client; /* of a root: who it is really from, behind the peer (realip); NULL: the peer */
     struct scope *scope; /* changes: server chosen, location found, `if`, limit_except, redirect */
     struct phase_pos phase;
-    struct xmem *mem; /* shared by the tree when attached */
-    void **state;     /* by module index; made on first use */
+    struct xmem *mem;              /* shared by the tree when attached */
+    struct exchange_state *states; /* of modules; made on first use */
     struct log_context log_ctx;
     struct task task; /* on the ready list */
     uint32_t pending; /* callbacks that still will come */

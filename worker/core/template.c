@@ -223,3 +223,34 @@ template_expand(struct exchange *x, const struct template *t)
         return STR_NONE;
     return str_n(to.ptr, to.len - 1);
 }
+
+/* ---- conditions ---- */
+
+bool
+conf_set_conditions(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+{
+    struct vec *list = (struct vec *)((char *)conf + d->offset);
+
+    vec_init(list, conf_arena(l), sizeof(struct template));
+    for (uint32_t i = 1; i < n->n; i++) {
+        struct template *t = VEC_PUSH(list, struct template);
+
+        if (t == NULL)
+            return conf_fail(l, n, 0, "out of memory");
+        if (!template_compile(l, n, (int)i, n->args[i], t))
+            return false;
+    }
+    return true;
+}
+
+bool
+conditions_hold(struct exchange *x, const struct vec *conditions)
+{
+    VEC_FOREACH (t, struct template, conditions) {
+        struct str value = template_expand(x, t);
+
+        if (value.len == 0 || str_eq(value, S("0")))
+            return false;
+    }
+    return true;
+}

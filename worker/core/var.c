@@ -424,6 +424,19 @@ var_get_named(struct exchange *x, struct str name)
 }
 
 void
+var_keep_of_conn(struct exchange *x)
+{
+    const struct var_table *t = worker_config->vars;
+
+    for (uint32_t i = 0; t != NULL && i < t->entries.len; i++) {
+        const struct var_entry *e = VEC_AT(&t->entries, struct var_entry, i);
+
+        if ((e->flags & VAR_OF_CONN) != 0 && !e->stream)
+            (void)var_get(x, i);
+    }
+}
+
+void
 var_forget_named(struct exchange *x, struct str name)
 {
     bool stream = x->scope != NULL && scope_up(x->scope, SCOPE_STREAM) != NULL;

@@ -644,6 +644,8 @@ listen_prepare(struct conf_load *l, struct http_main *m)
         good = server_names_prepare(l, *it) && good;
         good = http_check_tls(l, *it) && good;
     }
+    VEC_FOREACH (it, struct server *, &m->servers)
+        good = http_name_tls(l, *it) && good;
     if (!good)
         return false;
     return make_sockets(l, m) || conf_fail_at(l, m->scope->pos, "out of memory");

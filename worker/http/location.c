@@ -7,6 +7,7 @@
  * prefixes share one radix tree: a URI is walked once.
  */
 #include "common/base/escape.h"
+#include "worker/core/explain.h"
 #include "worker/http/grams.h"
 #include "worker/http/http_core.h"
 #include "worker/http/redirect.h"
@@ -391,11 +392,13 @@ search_paths(const struct location_tree *t, struct str uri, struct location **fo
         struct trie_node **child;
 
         if (node->prefix != NULL) {
+            EXPLAIN("location", node->prefix->pos, "prefix \"%.*s\" fits", STR(node->prefix->name));
             *found = node->prefix;
             how = FOUND_PREFIX;
         }
         if (uri.len == 0) {
             if (node->exact != NULL) {
+                EXPLAIN("location", node->exact->pos, "exactly \"%.*s\"", STR(node->exact->name));
                 *found = node->exact;
                 return FOUND_FINAL;
             }
@@ -428,20 +431,24 @@ static bool
 search_regexes(struct search *s, const struct location_tree *t)
 {
     const struct location *tried = NULL;
+    bool use_grams = t->use_grams && !explain_on; /* each pattern is told of */
 
-    if (t->use_grams && !s->has_grams) {
+    if (use_grams && !s->has_grams) {
         grams_of_subject(s->uri, &s->absent);
         s->has_grams = true;
     }
     VEC_FOREACH (gate, const struct location_gate, &t->regexes) {
         struct location *loc = gate->loc;
+        bool fits;
 
-        if (t->use_grams && !grams_may_have(&s->absent, &gate->needed))
+        if (loc == tried || (use_grams && !grams_may_have(&s->absent, &gate->needed)))
             continue;
-        if (loc == tried || !named_regex_match(s->r, loc->regex, s->uri)) {
-            tried = loc;
+        tried = loc;
+        fits = named_regex_match(s->r, loc->regex, s->uri);
+        EXPLAIN("location", loc->pos, "\"%.*s\" %s", STR(loc->name),
+                fits ? "matches" : "does not match");
+        if (!fits)
             continue;
-        }
         s->found = loc;
         if (loc->tree != NULL)
             search(s, loc->tree);
@@ -466,8 +473,11 @@ search(struct search *s, const struct location_tree *t)
         if (nested == FOUND_FINAL || nested == FOUND_REDIRECT)
             return nested;
     }
-    if (prefix != NULL && prefix->kind == LOCATION_PREFIX_NO_REGEX)
+    if (prefix != NULL && prefix->kind == LOCATION_PREFIX_NO_REGEX) {
+        if (t->regexes.len > 0)
+            EXPLAIN("location", prefix->pos, "because of \"^~\" no regular expression is tried");
         return how;
+    }
     return t->regexes.len > 0 && search_regexes(s, t) ? FOUND_FINAL : how;
 }
 
@@ -483,6 +493,16 @@ location_of_uri(const struct server *s, struct str uri)
 
 /* ---- the phase ---- */
 
+TELLER void
+explain_location(const struct request *r, const struct location *loc)
+{
+    explain_step("location", loc->pos, "taken for \"%.*s\"", STR(r->uri));
+    if (r->x.scope == loc->limit_except)
+        explain_step("location", loc->limit_except->pos,
+                     "the method is none of these, so what stands in this block holds");
+    explain_fact("location", explain_line(loc->pos));
+}
+
 void
 location_enter(struct request *r, struct location *loc)
 {
@@ -491,6 +511,8 @@ location_enter(struct request *r, struct location *loc)
     r->x.scope = loc->scope;
     if (loc->limit_except != NULL && (r->method & loc->limit_methods) == 0)
         r->x.scope = loc->limit_except;
+    if (UNLIKELY(explain_on))
+        explain_location(r, loc);
 }
 
 struct location *
@@ -541,12 +563,21 @@ location_find(struct exchange *x)
     look.has_grams = false;
     if (r->server->tree != NULL)
         how = search(&look, r->server->tree);
-    if (how == FOUND_REDIRECT)
+    if (how == FOUND_REDIRECT) {
+        EXPLAIN("location", look.found->pos,
+                "\"%.*s\" lacks the last \"/\": the client is redirected", STR(r->uri));
         return redirect_to_slash(r, look.found);
+    }
     if (look.found != NULL)
         location_enter(r, look.found);
-    if (HTTP_CONF(r)->internal && !r->internal)
+    else
+        EXPLAIN("location", r->server->pos, "none fits \"%.*s\": the server's own settings hold",
+                STR(r->uri));
+    if (HTTP_CONF(r)->internal && !r->internal) {
+        EXPLAIN("location", explain_place(x->scope, "internal", S("")),
+                "clients may not ask for it");
         return phase_respond(x, 404);
+    }
     if (body_is_too_large(r)) {
         xlog(x, LOG_LEVEL_ERROR, 0, "client intended to send too large body: %lld bytes",
              (long long)r->content_length);

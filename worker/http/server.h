@@ -82,5 +82,7 @@ const struct server *server_of_name(const struct http_address *a, struct str nam
 void http_start_tls(struct conn *c, const struct http_address *a);
 /* Whether each server of such an address has something to say in a handshake. */
 bool http_check_tls(struct conf_load *l, const struct http_address *a);
+/* Tells the certificates of a server that some address has `ssl` for the names that they are for. */
+bool http_name_tls(struct conf_load *l, const struct server *s);
 
 #endif

@@ -43,6 +43,18 @@ connect_bind(int fd, const struct connect_options *o)
     return bind(fd, &o->local.sa, o->local.len) == 0;
 }
 
+/* Before the handshake, which tells the peer the window's scale. The system has its limits: no failure. */
+static void
+connect_set_buffers(int fd, const struct connect_options *o)
+{
+    int rcvbuf = (int)o->rcvbuf, sndbuf = (int)o->sndbuf;
+
+    if (rcvbuf > 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf));
+    if (sndbuf > 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
+}
+
 struct conn *
 connect_start(const struct addr *to, const struct connect_options *o)
 {
@@ -58,6 +70,7 @@ connect_start(const struct addr *to, const struct connect_options *o)
         socket_nodelay(fd, true);
     if (o->keepalive && setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) != 0)
         goto fail;
+    connect_set_buffers(fd, o);
     /* Before it is watched: an unconnected socket would report a hang-up. */
     done = connect(fd, &to->sa, to->len) == 0;
     if (!done && errno != EINPROGRESS)

@@ -99,7 +99,6 @@ static const struct directive events_directives[] = {
       .contexts = CTX_EVENTS,
       ARGS(1, 1),
       .set = conf_set_nothing,
-      .no_op = true,
       .repeat = true,
       .help = "without effect: debug lines are chosen by level alone" },
     D_NO_OP("worker_aio_requests", CTX_EVENTS, ARGS(1, 1),

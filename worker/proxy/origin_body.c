@@ -252,12 +252,12 @@ pull_direct(struct origin *o, struct batch *b)
 
 /* ---- the source: pipes ---- */
 
-/* Whether the rest is long enough to go from socket to socket without being seen. */
+/* Whether the rest is long enough to go from socket to socket without being seen, and nobody has to decrypt it. */
 static bool
 may_splice(const struct origin *o)
 {
-    return o->driver->ops->splice_body != NULL && o->rate.bytes_per_s == 0 &&
-           request_of(o->r->x.root)->limit_rate == 0 &&
+    return o->driver->ops->splice_body != NULL && o->tls == NULL && o->store.len == 0 &&
+           o->rate.bytes_per_s == 0 && request_of(o->r->x.root)->limit_rate == 0 &&
            o->res.length - (int64_t)o->attempt->response_length >= SPLICE_MIN;
 }
 
@@ -376,8 +376,11 @@ open_out(struct origin *o)
     o->pump.run = pump_task;
     start_rate(o);
     if (!o->unbuffered) {
-        o->spool = spool_new(x->mem, SPOOL_CONSUME, (uint64_t)c->buffers.number * c->buffers.size,
-                             c->max_temp_file_size, &c->temp_path);
+        bool keep = o->store.len > 0;
+
+        o->spool = spool_new(x->mem, keep ? SPOOL_KEEP : SPOOL_CONSUME,
+                             (uint64_t)c->buffers.number * c->buffers.size,
+                             keep ? UINT64_MAX : c->max_temp_file_size, &c->temp_path);
         if (o->spool == NULL)
             return false;
         spool_on_space(o->spool, on_spool_space, o);
@@ -391,7 +394,7 @@ open_out(struct origin *o)
     return true;
 }
 
-/* X-Accel-Buffering and X-Accel-Limit-Rate speak to us, not to the client. */
+/* X-Accel-Buffering, X-Accel-Limit-Rate and X-Accel-Charset speak to us, not to the client. */
 static void
 accel_fields(struct origin *o)
 {
@@ -411,6 +414,8 @@ accel_fields(struct origin *o)
         o->r->limit_rate = n;
         o->r->limit_rate_set = true;
     }
+    if (!(ignored & IGNORE_X_ACCEL_CHARSET))
+        o->r->res.charset_asked = fields_value(&o->res.fields, FIELD_X_ACCEL_CHARSET);
 }
 
 /* The origin names a URI of ours whose answer takes the place of its own (nginx's X-Accel-Redirect). */
@@ -452,46 +457,72 @@ intercept(struct origin *o)
     return phase_respond(&r->x, status);
 }
 
-/* Takes a field that has a place of its own in the response out of the list. */
+/* A field that has a place of its own in the response. */
 static struct str
-own_place(struct origin *o, enum field_id id, bool *taken)
+own_place(const struct origin *o, enum field_id id)
 {
-    taken[id] = true;
     return o->conf->hidden->known[id] ? STR_NONE : fields_value(&o->res.fields, id);
 }
 
-/* What the client gets of the origin's head. The request's own response may hold fields of an earlier location. */
+/* Whether the client gets a field of the origin's head. */
+static bool
+is_passed(const struct origin *o, const struct field *f, bool nominates)
+{
+    switch (f->id) {
+    case FIELD_CONTENT_TYPE: /* has a place of its own */
+    case FIELD_ETAG:
+        return false;
+    case FIELD_ACCEPT_RANGES:
+        if (o->conf->force_ranges)
+            return false;
+        break;
+    }
+    return !name_set_has(o->conf->hidden, f) &&
+           !(nominates && fields_has_token(&o->res.fields, FIELD_CONNECTION, f->name));
+}
+
+/* The request's own response may hold fields of an earlier location. False: memory. */
+static bool
+pass_fields(struct origin *o)
+{
+    const struct fields *from = &o->res.fields;
+    struct fields *to = &o->r->res.fields;
+    bool nominates = o->res.status != 101 && (fields_connection(from) & CONNECTION_NOMINATES) != 0;
+    bool empty = to->n == 0;
+    struct field *f;
+
+    if (empty && !fields_copy(to, from))
+        return false;
+    for (uint32_t i = 0; (f = fields_each(from, &i)) != NULL;) {
+        bool passed = is_passed(o, f, nominates);
+
+        if (empty && !passed)
+            fields_remove_field(to, &to->at[i - 1]);
+        else if (!empty && passed)
+            fields_add(to, f->id, f->name, f->value);
+    }
+    return !to->failed;
+}
+
+/* What the client gets of the origin's head. */
 static bool
 pass_head(struct origin *o)
 {
     const struct response *from = &o->res;
     struct response *to = &o->r->res;
-    const struct name_set *hidden = o->conf->hidden;
-    bool taken[FIELD_COUNT] = { false };
-    bool nominates = from->status != 101 && connection_nominates(&from->fields);
-    struct field *f;
 
     to->status = from->status;
     to->reason = from->reason;
     to->length = from->length;
-    to->content_type = own_place(o, FIELD_CONTENT_TYPE, taken);
-    to->etag = own_place(o, FIELD_ETAG, taken);
+    to->content_type = own_place(o, FIELD_CONTENT_TYPE);
+    to->etag = own_place(o, FIELD_ETAG);
     to->last_modified = -1;
-    if (from->last_modified >= 0 && own_place(o, FIELD_LAST_MODIFIED, taken).ptr != NULL)
-        to->last_modified = from->last_modified;
-    if (o->conf->force_ranges) {
-        to->accept_ranges = true;
-        taken[FIELD_ACCEPT_RANGES] = true;
-    }
+    to->accept_ranges |= o->conf->force_ranges;
     to->keep_length = true;
     to->from_origin = true;
-    for (uint32_t i = 0; (f = fields_each(&from->fields, &i)) != NULL;) {
-        if (taken[f->id] || name_set_has(hidden, f))
-            continue;
-        if (nominates && fields_has_token(&from->fields, FIELD_CONNECTION, f->name))
-            continue;
-        fields_add(&to->fields, f->id, f->name, f->value);
-    }
+    to->without_server = !o->conf->hidden->known[FIELD_SERVER];
+    if (!pass_fields(o))
+        return false;
     o->driver->rewrite(o, to);
     return !to->fields.failed;
 }
@@ -529,11 +560,11 @@ origin_respond(struct origin *o)
     struct str where = fields_value(&o->res.fields, FIELD_X_ACCEL_REDIRECT);
     enum phase_result result;
 
+    if (o->conf->intercept_errors && o->res.status >= 300 && error_page_matches(r, o->res.status))
+        return intercept(o);
     if (where.len > 0 && o->res.status != 101 &&
         !(o->conf->ignore_headers & IGNORE_X_ACCEL_REDIRECT))
         return accel_redirect(o, where);
-    if (o->conf->intercept_errors && o->res.status >= 300 && error_page_matches(r, o->res.status))
-        return intercept(o);
 
     accel_fields(o);
     if (!pass_head(o))
@@ -541,10 +572,13 @@ origin_respond(struct origin *o)
     o->passed = true;
     if (o->res.status == 101)
         return start_tunnel(o);
+    origin_store_begin(o);
     if (o->recv == RECV_END) {
         struct str body = o->first;
 
         origin_pass_trailers(o);
+        if (o->store.len > 0)
+            origin_store_bytes(o, body);
         origin_close(o); /* complete: what follows is between us and the client */
         if (body.len > 0 && (r->res.body = body_mem(&r->x, body)) == NULL)
             goto failed;

@@ -113,20 +113,6 @@ name_set_has(const struct name_set *s, const struct field *f)
     return false;
 }
 
-bool
-connection_nominates(const struct fields *fields)
-{
-    static const char *const plain[] = { "keep-alive", "close", "upgrade" };
-    const struct field *f = fields_get(fields, FIELD_CONNECTION);
-
-    if (f == NULL || fields_more(fields, f) != NULL)
-        return f != NULL;
-    for (size_t i = 0; i < ARRAY_LEN(plain); i++)
-        if (str_eq_nocase(f->value, str_c(plain[i])))
-            return false;
-    return true;
-}
-
 static bool
 make_hidden(struct conf_load *l, struct origin_conf *c, const char *const *always)
 {

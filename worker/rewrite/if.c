@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "common/conf/lint.h"
+#include "worker/core/explain.h"
 #include "worker/core/template.h"
 #include "worker/http/http_conf.h"
 #include "worker/http/rewrite.h"
@@ -82,8 +83,10 @@ if_run(struct request *r, const void *data, enum phase_result *result)
     const struct condition *c = data;
     struct scope *server = r->x.scope;
     enum rewrite_step step;
+    bool holds = condition_holds(r, c);
 
-    if (!condition_holds(r, c))
+    EXPLAIN("rewrite", c->block->pos, "the condition is %s", holds ? "true" : "false");
+    if (!holds)
         return REWRITE_NEXT;
     step = rewrite_enter(r, c->block, result);
     if (c->block->kind == SCOPE_IF_SERVER && step != REWRITE_STOP)

@@ -12,6 +12,7 @@
  * Variables: $realip_remote_addr, $realip_remote_port, $proxy_forwarded_elem, $proxy_add_forwarded.
  */
 #include "common/conf/lint.h"
+#include "worker/core/explain.h"
 #include "worker/http/forwarded.h"
 #include "worker/http/http_conf.h"
 #include "worker/net/conn.h"
@@ -131,6 +132,15 @@ chain_forwarded(struct chain *chain, struct request *r)
 
 /* ---- the phases ---- */
 
+TELLER void
+explain_client(const struct request *r, const struct addr *found)
+{
+    char text[ADDR_TEXT_MAX];
+
+    explain_step("client", explain_place(r->x.scope, "real_ip_header", S("")), "%.*s",
+                 (int)addr_format_ip(found, text), text);
+}
+
 static void
 set_client(struct request *r, const struct addr *found)
 {
@@ -140,6 +150,8 @@ set_client(struct request *r, const struct addr *found)
     if (a == NULL)
         return;
     *a = *found;
+    if (UNLIKELY(explain_on))
+        explain_client(r, a);
     r->x.client = a;
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         var_forget_named(&r->x, str_c(names[i]));
@@ -353,8 +365,8 @@ static const struct directive realip_directives[] = {
 };
 
 static const struct variable realip_variables[] = {
-    { "realip_remote_addr", get_realip_addr, 0, NULL, NULL },
-    { "realip_remote_port", get_realip_port, 0, NULL, NULL },
+    { "realip_remote_addr", get_realip_addr, VAR_OF_CONN, NULL, NULL },
+    { "realip_remote_port", get_realip_port, VAR_OF_CONN, NULL, NULL },
     { "proxy_forwarded_elem", get_forwarded_elem, VAR_VOLATILE | VAR_CHANGEABLE, NULL, NULL },
     { "proxy_add_forwarded", get_add_forwarded, VAR_VOLATILE | VAR_CHANGEABLE, NULL, NULL },
     { 0 },

@@ -329,16 +329,20 @@ upstream_of_url(struct conf_load *l, const struct conf_node *n, int arg, struct 
     if (conf_is_damaged(l, NULL, &upstream_module))
         return NULL; /* it may be the name of a group whose line has an error */
     g = ARENA_NEW(conf_arena(l), struct upstream_group);
-    slot = VEC_PUSH(&groups.all, struct upstream_group *);
-    if (g == NULL || slot == NULL || key.ptr == NULL)
+    if (g == NULL || key.ptr == NULL)
         return conf_fail(l, n, arg, "no memory"), NULL;
     group_init(g, conf_arena(l), arena_str(conf_arena(l), host));
     g->pos = n->pos;
     g->scope = conf_scope(l);
     g->implicit = true;
-    if (!add_server_text(l, g, n, arg, g->name, port, &spec) || !hash_set(&groups.by_name, key, g))
+    if (!add_server_text(l, g, n, arg, g->name, port, &spec))
         return NULL;
+    slot = VEC_PUSH(&groups.all, struct upstream_group *);
+    if (slot == NULL)
+        return conf_fail(l, n, arg, "no memory"), NULL;
     *slot = g;
+    if (!hash_set(&groups.by_name, key, g))
+        return conf_fail(l, n, arg, "no memory"), NULL;
     return g;
 }
 
