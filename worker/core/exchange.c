@@ -40,6 +40,7 @@ xmem_get(void)
     if (m != NULL) {
         xmem_free_list = m->next_free;
         xmem_free_count--;
+        __builtin_prefetch(m->next_free); /* for who asks next */
     } else {
         b = aligned_alloc(16, sizeof(*b));
         if (b == NULL)
@@ -78,12 +79,11 @@ xmem_put(struct xmem *m)
     xmem_free_count++;
 }
 
-/* Three lines of what belongs to it and lies elsewhere: a connection, the codec's state. */
-static void
-prefetch_object(const void *p)
+static inline void
+prefetch_lines(const void *p, unsigned lines)
 {
-    for (unsigned line = 0; p != NULL && line < 3; line++)
-        __builtin_prefetch((const char *)p + line * CACHE_LINE);
+    for (unsigned line = 0; line < lines; line++)
+        __builtin_prefetch((const char *)p + (size_t)line * CACHE_LINE);
 }
 
 void
@@ -94,10 +94,11 @@ exchange_prefetch(const struct exchange *x)
 
     if (end < b->first || end > b->first + sizeof(b->first)) /* it has gone on to another chunk */
         end = b->first + sizeof(b->first) / 2;
-    for (const char *p = (const char *)b; p < end; p += CACHE_LINE)
-        __builtin_prefetch(p);
-    prefetch_object(x->root->conn);
-    prefetch_object(x->root->sink_data);
+    for (const char *p = (const char *)b; p < end; p += (size_t)4 * CACHE_LINE)
+        prefetch_lines(p, 4);
+    if (x->root->conn != NULL)
+        prefetch_lines(x->root->conn, 3);
+    prefetch_lines(x->root->sink_data, 3);
 }
 
 static void exchange_run(struct task *t);
