@@ -139,7 +139,7 @@ install: all
 	install -m 755 $(BUILD)/weir "$(DESTDIR)$(SBIN_PATH).new"
 	mv "$(DESTDIR)$(SBIN_PATH).new" "$(DESTDIR)$(SBIN_PATH)"
 	ln -sf $(notdir $(SBIN_PATH)) "$(DESTDIR)$(dir $(SBIN_PATH))weirctl"
-	install -m 644 conf.d/mime.types "$(CONF_DIR)"
+	install -m 644 conf.d/mime.types conf.d/koi-utf conf.d/koi-win conf.d/win-utf "$(CONF_DIR)"
 	install -m 644 conf.d/weir.conf "$(DESTDIR)$(CONF_PATH).default"
 	[ -e "$(DESTDIR)$(CONF_PATH)" ] || install -m 644 conf.d/weir.conf "$(DESTDIR)$(CONF_PATH)"
 	for f in conf.d/html/*; do [ -e "$(DESTDIR)$(PREFIX)/html/$${f##*/}" ] || \

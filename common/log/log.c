@@ -23,6 +23,7 @@ static struct log log_program_only = { .sinks = &log_sink_program, .level = LOG_
 struct log *log_main = &log_program_only;
 const char *log_program = "weir";
 bool log_echo;
+void (*log_tap)(const char *level, struct str message);
 
 /* The line written last, by its hash, and what became of its repetitions. */
 static struct {
@@ -244,7 +245,7 @@ log_write(struct log *log, enum log_level level, int err, const struct log_conte
 {
     char mem[LOG_LINE_MAX];
     struct text line, message;
-    size_t message_at;
+    size_t message_at, words_at;
     va_list args;
     int saved = errno;
 
@@ -255,6 +256,7 @@ log_write(struct log *log, enum log_level level, int err, const struct log_conte
     if (ctx != NULL && ctx->id != 0)
         text_fmt(&line, "*%llu ", (unsigned long long)ctx->id);
 
+    words_at = line.len;
     text_init(&message, NULL);
     va_start(args, fmt);
     text_vfmt(&message, fmt, args);
@@ -262,6 +264,12 @@ log_write(struct log *log, enum log_level level, int err, const struct log_conte
     add_escaped(&line, &message, MESSAGE_MAX);
     if (err != 0)
         text_fmt(&line, " (%d: %s)", err, strerror(err));
+    if (UNLIKELY(log_tap != NULL)) {
+        log_tap(log_level_names[level], str_from(text_str(&line), words_at));
+        text_free(&message);
+        errno = saved;
+        return;
+    }
     if (ctx != NULL && ctx->describe != NULL)
         add_context(&line, ctx);
 

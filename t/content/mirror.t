@@ -9,7 +9,7 @@ my $mirror = Origin->new('*' => { body => 'ignored' });
 my $real   = Origin->new('*' => { body => 'real' });
 my $weir   = Weir->new(
     files  => { 'html/f/a.html' => 'a file' },
-    http   => 'client_max_body_size 10m;',
+    http   => 'client_max_body_size 10m; log_format uri "$uri"; access_log %dir%/uri.log uri;',
     server => <<"CONF",
         location /f/       { mirror /mirror; }
         location /proxied  { mirror /mirror; proxy_pass $real->{url}; }
@@ -28,7 +28,8 @@ my $weir   = Weir->new(
         location /denied   { mirror /mirror; deny all; }
         location /small    { mirror /mirror; client_max_body_size 10; proxy_pass $real->{url}; }
         location /again    { mirror /proxied; proxy_pass $real->{url}; }
-        location /mirror   { internal; proxy_pass $mirror->{url}; proxy_set_header X-From \$remote_addr; proxy_set_header X-Asked \$request_uri; }
+        location /mirror   { internal; proxy_pass $mirror->{url}; proxy_set_header X-From \$remote_addr; proxy_set_header X-Asked \$request_uri;
+            proxy_set_header X-Ports "\$server_port \$realip_remote_port"; }
 CONF
 );
 
@@ -46,6 +47,7 @@ is($copies[0]{target}, '/mirror?x=1&y', 'the copy has the path of the mirror and
 is($copies[0]{method}, 'GET', 'its method');
 is(Origin::field($copies[0], 'X-Mine'),  'm', 'its fields');
 is(Origin::field($copies[0], 'X-From'),  '127.0.0.1', 'the address of the client');
+like(Origin::field($copies[0], 'X-Ports'), qr{^@{[ $weir->port ]} [1-9]\d*$}, 'the ports of its connection');
 is(Origin::field($copies[0], 'X-Asked'), '/f/a.html?x=1&y', 'and the target as asked for');
 
 for my $size (0, 1, 10, 5_000, 300_000) {
@@ -103,6 +105,12 @@ is(scalar $mirror->wait_requests(3), 3, 'while three copies wait');
 $client->close;
 is($_->{body}, 'held', 'the body of a copy outlives its request') for $mirror->requests;
 $mirror->release('*');
+
+# The log has the requests of clients, not the copies.
+$weir->stop('QUIT');
+my @uris = split /\n/, $weir->read_file('uri.log');
+cmp_ok(scalar @uris, '>', 20, 'requests are logged');
+is(join(' ', grep { m{^/mirror} } @uris), '', 'copies are not');
 
 my $down = Weir->new(
     server => "location / { mirror /m; return 404; } location /x { mirror /m; proxy_pass $real->{url}; } "

@@ -202,6 +202,15 @@ skip_empty_lines(const char *p, const char *end)
     return p;
 }
 
+/* A line that is no good, for the log. */
+static struct str
+line_as_sent(const char *p, const char *end)
+{
+    const char *e = scan_byte(p, end, '\n');
+
+    return str_n(p, (size_t)(e - p) - (e > p && e[-1] == '\r'));
+}
+
 const char *
 h1_check_start(struct str bytes, struct h1_request_head *out, int *status)
 {
@@ -213,12 +222,12 @@ h1_check_start(struct str bytes, struct h1_request_head *out, int *status)
         return "invalid request";
     if (scan_byte(p, end, '\n') != end) {
         e = line_end(p, end, &next);
-        out->line = str_n(p, (size_t)(scan_control(p, end) - p));
+        out->line = line_as_sent(p, end);
         return e != NULL ? parse_request_line(p, e, out, status) : "invalid request";
     }
     for (e = p; e < end && is_method_byte(*e); e++)
         ;
-    out->line = str_n(p, (size_t)(scan_control(p, end) - p));
+    out->line = line_as_sent(p, end);
     return e < end && (e == p || *e != ' ') ? "invalid method" : NULL;
 }
 
@@ -408,7 +417,7 @@ h1_parse_request(struct str head, const struct h1_limits *limits, struct h1_requ
     if (p == NULL)
         return "invalid request";
     e = line_end(p, end, &next);
-    out->line = str_n(p, (size_t)((e != NULL ? e : scan_control(p, end)) - p));
+    out->line = e != NULL ? str_n(p, (size_t)(e - p)) : line_as_sent(p, end);
     if (e == NULL)
         return "invalid request";
     why = parse_request_line(p, e, out, status);
@@ -467,8 +476,9 @@ h1_parse_response(struct str head, struct h1_response_head *out, struct fields *
         why = parse_field(&next, end, &f);
         if (why != NULL)
             return why;
+        /* nginx differs: it passes a name on that is none (RFC 9110, 5.1) */
         if (f.kind == NAME_ODD)
-            return "invalid header line";
+            continue;
         if (fields_add(fields, f.id, f.name, f.value) == NULL)
             return "too many header lines";
     }

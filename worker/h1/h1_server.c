@@ -173,6 +173,8 @@ h1_new_request(struct h1 *h)
     r->started_wall_ms = clock_wall_ms - (clock_ms - h->since_ms);
     h->in = NULL;
     h->scanned = 0;
+    r->pipelined = h->pipelined;
+    h->pipelined = false;
     h->r = r;
     h->run = run;
     h->body = (struct h1_body){ .done = true };
@@ -317,6 +319,7 @@ h1_start(struct h1 *h, size_t len)
     head = str_upto(buf_str(r->x.mem->head), len);
     r->head_len = len;
     why = h1_parse_request(head, &limits, &parsed, &r->fields, &status);
+    r->length = parsed.line.ptr != NULL ? (size_t)(head.ptr + len - parsed.line.ptr) : len;
     if (why == NULL)
         why = check_lengths(head, &parsed, conf, &status);
     if (why != NULL) {
@@ -489,6 +492,7 @@ h1_go_on_with_head(struct h1 *h)
     size_t len;
 
     h->since_ms = clock_ms;
+    h->pipelined = true;
     len = h1_head_end(buf_str(h->in), &h->scanned);
     if (len > 0) {
         h1_start(h, len);

@@ -170,7 +170,7 @@ h1_write_head(struct text *t, const struct h1_head *h)
     write_status_line(t, res);
     if (fields_get(fields, FIELD_SERVER) != NULL)
         write_known(t, fields, FIELD_SERVER);
-    else
+    else if (!res->without_server)
         text_add(t, h->server_line);
     if (fields_get(fields, FIELD_DATE) != NULL) {
         write_known(t, fields, FIELD_DATE);

@@ -39,7 +39,7 @@ without_weak(struct str etag, bool *weak)
     return *weak ? str_from(etag, 2) : etag;
 }
 
-/* Takes the next entity-tag off the list; a broken one ends it (RFC 9110, 13.1.1). */
+/* Takes the next entity-tag off the list; a broken one ends it, or one that no comma follows (RFC 9110, 13.1.1). */
 static bool
 next_tag(struct str *list, struct str *tag)
 {
@@ -56,8 +56,8 @@ next_tag(struct str *list, struct str *tag)
     if (close >= list->len)
         return false;
     *tag = str_upto(*list, close + 1);
-    *list = str_from(*list, close + 1);
-    return true;
+    *list = str_trim(str_from(*list, close + 1));
+    return list->len == 0 || list->ptr[0] == ',';
 }
 
 bool

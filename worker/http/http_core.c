@@ -10,7 +10,9 @@
 
 #include "build/config.h"
 #include "common/base/num.h"
+#include "common/event/offload.h"
 #include "worker/http/filter.h"
+#include "worker/http/location_lint.h"
 #include "worker/http/server.h"
 
 /* ---- names of values ---- */
@@ -92,21 +94,23 @@ static bool
 aio_set(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
 {
     struct http_conf *c = conf;
-    struct str value = n->args[1], pool;
+    struct str value = n->args[1], pool = S("default");
 
-    (void)d;
     if (str_eq(value, S("off")))
         c->aio = AIO_OFF;
     else if (str_eq(value, S("on")))
         c->aio = AIO_ON;
-    else if (str_eq(value, S("threads")))
+    else if (str_eq(value, S("threads")) || conf_param(value, "threads", &pool))
         c->aio = AIO_THREADS;
-    else if (conf_param(value, "threads", &pool))
-        return conf_fail(l, n, 1,
-                         "thread pools with a name are not supported, write \"aio threads\"");
     else
         return conf_fail(l, n, 1, "\"%s\" directive invalid value", d->name);
-    return true;
+    c->aio_pool = NULL;
+    if (!template_compile(l, n, 1, pool, &c->aio_pool_name))
+        return false;
+    if (!template_is_const(&c->aio_pool_name))
+        return true;
+    c->aio_pool = offload_pool_find(pool);
+    return c->aio_pool != NULL || conf_fail(l, n, 1, "unknown thread pool \"%.*s\"", STR(pool));
 }
 
 static bool
@@ -241,6 +245,7 @@ http_set_content(struct conf_load *l, phase_fn content)
         return false;
     c->content = content;
     c->content_of = conf_scope(l);
+    c->content_line = conf_line_pos(l);
     return true;
 }
 
@@ -355,10 +360,14 @@ is_http(enum scope_kind kind)
 static struct phase_settings
 settings_of(struct scope *s)
 {
-    return (struct phase_settings){
+    struct phase_settings own = {
         .content = http_content(s),
         .satisfy_any = http_conf(s)->satisfy == SATISFY_ANY,
     };
+
+    if (own.content != NULL)
+        own.content_line = http_conf(s)->content_line;
+    return own;
 }
 
 /* A scope without settings of its own has its parent's. */
@@ -369,7 +378,9 @@ set_phases(struct conf_load *l, struct scope *s)
 
     if (s->kind != SCOPE_HTTP)
         outer = settings_of(s->parent);
-    if (own.content == outer.content && own.satisfy_any == outer.satisfy_any)
+    if (own.content == outer.content && own.satisfy_any == outer.satisfy_any &&
+        own.content_line.line == outer.content_line.line &&
+        own.content_line.file == outer.content_line.file)
         return true;
     return phase_set(l, s, &own);
 }
@@ -391,6 +402,21 @@ prepare_scopes(struct conf_load *l)
     return true;
 }
 
+/* After errors, what else is wrong with addresses and locations. */
+static bool
+find_conflicts(struct conf_load *l, struct http_main *m)
+{
+    bool addresses_known = true;
+
+    VEC_FOREACH (s, struct server *, &m->servers) {
+        location_prepare(l, *s);
+        addresses_known = addresses_known && !conf_is_damaged(l, (*s)->scope, &http_module);
+    }
+    if (addresses_known)
+        listen_prepare(l, m);
+    return false;
+}
+
 static bool
 http_core_loaded(struct conf_load *l)
 {
@@ -399,6 +425,8 @@ http_core_loaded(struct conf_load *l)
 
     if (m == NULL)
         return true;
+    if (conf_has_errors(l))
+        return find_conflicts(l, m);
     if (http_conf(m->scope)->client_body_temp_path.path.ptr != NULL)
         good = temp_dir_add(l, http_conf(m->scope)->client_body_temp_path.path);
     good = good && listen_prepare(l, m);
@@ -498,6 +526,7 @@ static const struct directive http_core_directives[] = {
     D_MSEC("send_timeout", HSL, T, send_timeout_ms, DEFAULT(60s)),
     D_SIZE("send_lowat", HSL, T, send_lowat, DEFAULT(0)),
     D_FLAG("chunked_transfer_encoding", HSL, T, chunked_transfer_encoding, DEFAULT(on)),
+    D_CALL("early_hints", HSL, ARGS(1, ARGS_ANY), conf_set_conditions, FIELD(T, early_hints)),
     D_FLAG("reset_timedout_connection", HSL, T, reset_timedout_connection, DEFAULT(off)),
     D_SIZE("subrequest_output_buffer_size", HSL, T, subrequest_output_buffer_size, DEFAULT(4k)),
 
@@ -542,6 +571,8 @@ struct module http_core_module = {
     .conf_init = http_core_init,
     .finish = http_core_finish,
     .loaded = http_core_loaded,
+    .lint = location_checks,
+    .loaded_anyway = true,
     .variables = http_core_variables,
     .phases = http_core_phases,
 };

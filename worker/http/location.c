@@ -7,6 +7,7 @@
  * prefixes share one radix tree: a URI is walked once.
  */
 #include "common/base/escape.h"
+#include "worker/core/explain.h"
 #include "worker/http/http_core.h"
 #include "worker/http/redirect.h"
 #include "worker/http/request_body.h"
@@ -307,10 +308,12 @@ tree_make(struct conf_load *l, const struct vec *locations, bool *failed)
 {
     struct arena *a = conf_arena(l);
     struct location_tree *t;
+    bool good;
 
     if (locations->len == 0)
         return NULL;
     *failed = true;
+    good = true;
     t = ARENA_NEW(a, struct location_tree);
     if (t == NULL || (t->root = node_new(a, S(""))) == NULL)
         return NULL;
@@ -320,11 +323,13 @@ tree_make(struct conf_load *l, const struct vec *locations, bool *failed)
         struct location *loc = *it;
         bool nested_failed = false;
 
+        if (loc->scope == NULL) /* its line has an error */
+            continue;
         loc->tree = tree_make(l, &loc->nested, &nested_failed);
-        if (nested_failed || !tree_add(l, t, loc))
-            return NULL;
+        good = !nested_failed && good;
+        good = tree_add(l, t, loc) && good;
     }
-    *failed = false;
+    *failed = !good;
     return t;
 }
 
@@ -346,21 +351,32 @@ enum found {
     FOUND_REDIRECT, /* the URI lacks the last '/' of the location */
 };
 
+TELLER void
+explain_candidate(const char *kind, const struct location *l, const char *result)
+{
+    explain_step("location", l->pos, "%s \"%.*s\" %s", kind, STR(l->name), result);
+}
+
 static enum found
 search_paths(const struct location_tree *t, struct str uri, struct location **found)
 {
     const struct trie_node *node = t->root;
     enum found how = FOUND_NOTHING;
+    const bool telling = explain_on;
 
     for (;;) {
         struct trie_node **child;
 
         if (node->prefix != NULL) {
+            if (UNLIKELY(telling))
+                explain_candidate("prefix", node->prefix, "fits");
             *found = node->prefix;
             how = FOUND_PREFIX;
         }
         if (uri.len == 0) {
             if (node->exact != NULL) {
+                if (UNLIKELY(telling))
+                    explain_candidate("exact path", node->exact, "fits");
                 *found = node->exact;
                 return FOUND_FINAL;
             }
@@ -378,36 +394,65 @@ search_paths(const struct location_tree *t, struct str uri, struct location **fo
     }
 }
 
+/* r gets the captures; NULL: nobody does. */
 static enum found
-search(struct request *r, const struct location_tree *t, struct location **found)
+search(struct request *r, struct str uri, const struct location_tree *t, struct location **found)
 {
     struct location *prefix = NULL;
-    enum found how = search_paths(t, r->uri, &prefix);
+    const bool telling = explain_on;
+    enum found how = search_paths(t, uri, &prefix);
 
     if (prefix != NULL)
         *found = prefix;
     if (how == FOUND_FINAL || how == FOUND_REDIRECT)
         return how;
     if (prefix != NULL && prefix->tree != NULL) {
-        enum found nested = search(r, prefix->tree, found);
+        enum found nested = search(r, uri, prefix->tree, found);
 
         if (nested == FOUND_FINAL || nested == FOUND_REDIRECT)
             return nested;
     }
-    if (prefix != NULL && prefix->kind == LOCATION_PREFIX_NO_REGEX)
+    if (prefix != NULL && prefix->kind == LOCATION_PREFIX_NO_REGEX) {
+        if (t->regexes.len > 0)
+            EXPLAIN("location", prefix->pos, "because of \"^~\" no regular expression is tried");
         return how;
+    }
     VEC_FOREACH (it, struct location *, &t->regexes) {
-        if (!named_regex_match(r, (*it)->regex, r->uri))
+        bool fits = named_regex_match(r, (*it)->regex, uri);
+
+        if (UNLIKELY(telling))
+            explain_candidate("pattern", *it, fits ? "matches" : "does not match");
+        if (!fits)
             continue;
         *found = *it;
         if ((*it)->tree != NULL)
-            search(r, (*it)->tree, found);
+            search(r, uri, (*it)->tree, found);
         return FOUND_FINAL;
     }
     return how;
 }
 
+struct location *
+location_of_uri(const struct server *s, struct str uri)
+{
+    struct location *found = NULL;
+
+    if (s->tree == NULL || search(NULL, uri, s->tree, &found) == FOUND_REDIRECT)
+        return NULL;
+    return found;
+}
+
 /* ---- the phase ---- */
+
+TELLER void
+explain_location(const struct request *r, const struct location *loc)
+{
+    explain_step("location", loc->pos, "taken for \"%.*s\"", STR(r->uri));
+    if (r->x.scope == loc->limit_except)
+        explain_step("location", loc->limit_except->pos,
+                     "the method is none of these, so what stands in this block holds");
+    explain_fact("location", explain_line(loc->pos));
+}
 
 void
 location_enter(struct request *r, struct location *loc)
@@ -417,6 +462,8 @@ location_enter(struct request *r, struct location *loc)
     r->x.scope = loc->scope;
     if (loc->limit_except != NULL && (r->method & loc->limit_methods) == 0)
         r->x.scope = loc->limit_except;
+    if (UNLIKELY(explain_on))
+        explain_location(r, loc);
 }
 
 struct location *
@@ -462,13 +509,22 @@ location_find(struct exchange *x)
     r->location = NULL;
     x->scope = r->server->scope;
     if (r->server->tree != NULL)
-        how = search(r, r->server->tree, &found);
-    if (how == FOUND_REDIRECT)
+        how = search(r, r->uri, r->server->tree, &found);
+    if (how == FOUND_REDIRECT) {
+        EXPLAIN("location", found->pos, "\"%.*s\" lacks the last \"/\": the client is redirected",
+                STR(r->uri));
         return redirect_to_slash(r, found);
+    }
     if (found != NULL)
         location_enter(r, found);
-    if (HTTP_CONF(r)->internal && !r->internal)
+    else
+        EXPLAIN("location", r->server->pos, "none fits \"%.*s\": the server's own settings hold",
+                STR(r->uri));
+    if (HTTP_CONF(r)->internal && !r->internal) {
+        EXPLAIN("location", explain_place(x->scope, "internal", S("")),
+                "clients may not ask for it");
         return phase_respond(x, 404);
+    }
     if (body_is_too_large(r)) {
         xlog(x, LOG_LEVEL_ERROR, 0, "client intended to send too large body: %lld bytes",
              (long long)r->content_length);

@@ -8,6 +8,7 @@
 #include "common/base/json.h"
 #include "common/base/num.h"
 #include "common/sys/clock.h"
+#include "worker/core/explain.h"
 #include "worker/core/template.h"
 #include "worker/http/error_page.h"
 #include "worker/http/http_conf.h"
@@ -33,7 +34,7 @@ request_stop(struct exchange *x, enum stop why)
 
     source_stop(r->res.body, why);
     r->res.body = NULL;
-    request_body_end(r);
+    request_body_stop(r);
 }
 
 static void
@@ -41,9 +42,9 @@ request_log(struct exchange *x)
 {
     struct request *r = request_of(x);
 
-    if (x->parent != NULL && !x->detached && !HTTP_CONF(r)->log_subrequest)
-        return;
-    phase_run_all(x, HTTP_LOG);
+    if ((x->parent == NULL || HTTP_CONF(r)->log_subrequest) && LIKELY(!explain_on))
+        phase_run_all(x, HTTP_LOG);
+    request_body_end(r);
 }
 
 static void
@@ -231,13 +232,28 @@ check_host(struct request *r, const struct target *t)
     return fine;
 }
 
+/* Fields of one value: which of two would hold is a matter of opinion, and what origins hold to may be another. */
+static struct verdict
+check_fields(const struct request *r)
+{
+    static const enum field_id single[] = { FIELD_AUTHORIZATION,     FIELD_IF_MATCH,
+                                            FIELD_IF_MODIFIED_SINCE, FIELD_IF_NONE_MATCH,
+                                            FIELD_IF_RANGE,          FIELD_IF_UNMODIFIED_SINCE };
+
+    for (unsigned i = 0; i < ARRAY_LEN(single); i++) {
+        const struct field *f = fields_get(&r->fields, single[i]);
+
+        if (f != NULL && fields_more(&r->fields, f) != NULL)
+            return (struct verdict){ 400, "client sent duplicate header line" };
+    }
+    return fine;
+}
+
 static struct verdict
 check_method(const struct request *r, const struct target *t)
 {
     if (r->method == METHOD_CONNECT)
         return (struct verdict){ 405, "client sent CONNECT method" };
-    if (r->method == METHOD_TRACE)
-        return (struct verdict){ 405, "client sent TRACE method" };
     if (t->form != TARGET_ORIGIN && t->form != TARGET_ABSOLUTE)
         return (struct verdict){ 400, "client sent invalid request" };
     return fine;
@@ -268,7 +284,7 @@ check_path(struct request *r, const struct target *t)
 
     if (t->form == TARGET_ABSOLUTE && !cut_absolute_target(r, t))
         return (struct verdict){ 500, "no memory for a request" };
-    r->args = t->query;
+    r->args = t->query.len > 0 ? t->query : STR_NONE;
     r->uri_as_sent = true;
     if (target_is_plain(t->path, merge)) {
         r->uri = t->path;
@@ -318,9 +334,13 @@ request_check(struct request *r)
     if (v.status != 0)
         return v;
     http_choose_server(r);
-    v = check_method(r, &t);
+    v = check_fields(r);
+    if (v.status == 0)
+        v = check_method(r, &t);
     if (v.status == 0)
         v = check_path(r, &t);
+    if (v.status == 0 && r->method == METHOD_TRACE)
+        v = (struct verdict){ 405, "client sent TRACE method" };
     if (v.status == 0)
         v = check_tls(r);
     return v;
@@ -347,6 +367,7 @@ void
 request_bad(struct request *r, int status, const char *why)
 {
     r->keepalive = false;
+    EXPLAIN("request", EXPLAIN_NOWHERE, "is refused with %d: %s", status, why);
     xlog(&r->x, LOG_LEVEL_INFO, 0, "%s", why);
     r->x.doing = NULL;
     if (r->method == METHOD_OTHER)
@@ -387,10 +408,10 @@ request_cookie(const struct request *r, struct str name)
         struct str rest = f->value, piece;
 
         while (rest.ptr != NULL && str_split(&rest, ';', &piece)) {
-            piece = str_trim(piece);
-            if (piece.len > name.len && piece.ptr[name.len] == '=' &&
-                str_eq_nocase(str_upto(piece, name.len), name))
-                return str_from(piece, name.len + 1);
+            size_t eq = str_find(piece, '=');
+
+            if (eq < piece.len && str_eq_nocase(str_trim(str_upto(piece, eq)), name))
+                return str_trim(str_from(piece, eq + 1));
         }
     }
     return STR_NONE;

@@ -532,22 +532,34 @@ request_body_share(struct request *child, struct request *parent)
 }
 
 void
+request_body_stop(struct request *r)
+{
+    struct request_body_data *b = r->body;
+
+    if (b == NULL || b->shares > 0)
+        return;
+    timer_forget(&b->timer);
+    task_cancel(&b->pump);
+    close_source(b, STOP_DONE);
+    b->waiter = NULL;
+    if (b->state != BODY_COMPLETE)
+        b->state = BODY_AWAITED; /* by nobody any more */
+}
+
+void
 request_body_end(struct request *r)
 {
     struct request_body_data *b = r->body;
 
     if (b == NULL)
         return;
+    request_body_stop(r);
     r->body = NULL;
     if (b->shares > 0) {
         b->shares--;
         return;
     }
-    timer_forget(&b->timer);
-    task_cancel(&b->pump);
-    close_source(b, STOP_DONE);
     if (b->spool != NULL)
         spool_free(b->spool);
     b->spool = NULL;
-    b->waiter = NULL;
 }

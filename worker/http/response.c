@@ -4,6 +4,7 @@
  */
 #include "worker/http/response.h"
 
+#include "worker/core/explain.h"
 #include "worker/http/body.h"
 #include "worker/http/date.h"
 #include "worker/http/filter.h"
@@ -77,7 +78,7 @@ response_start(struct request *r)
         return response_refused(r);
 
     /* a filter may have made it a 304 */
-    res->head_only = !res->tunnel && has_no_content(r, res);
+    res->head_only = (!res->tunnel && has_no_content(r, res)) || UNLIKELY(explain_on);
     if (res->head_only && res->body != NULL) {
         source_stop(res->body, STOP_DONE);
         res->body = NULL;

@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "common/sys/clock.h"
+#include "worker/core/explain.h"
 #include "worker/http/request_body.h"
 
 enum {
@@ -79,6 +80,8 @@ doing(const struct origin *o)
     case ORIGIN_PICK:
     case ORIGIN_CONNECT:
         return "connecting to upstream";
+    case ORIGIN_SECURE:
+        return "SSL handshaking to upstream";
     case ORIGIN_ACTIVE:
         if (o->recv != RECV_HEAD)
             return "reading upstream";
@@ -306,6 +309,27 @@ give_up_body(struct origin *o)
 
 /* ---- PICK ---- */
 
+/* Whom, and with what. False: the head cannot be sent. */
+TELLER bool
+explain_request(struct origin *o)
+{
+    struct text t;
+
+    upstream_explain(&o->try);
+    text_init(&t, request_arena(o->r));
+    o->driver->describe(o, &t);
+    explain_fact("origin_url", text_str(&t));
+    explain_step("upstream", EXPLAIN_NOWHERE, "the request would go to \"%.*s\"",
+                 STR(text_str(&t)));
+    if (o->driver->head == NULL)
+        return true;
+    text_init(&t, request_arena(o->r));
+    if (!o->driver->head(o, &t))
+        return false;
+    explain_fact("origin_request", text_str(&t));
+    return true;
+}
+
 static enum step
 no_peer(struct origin *o, enum upstream_picked why)
 {
@@ -317,6 +341,8 @@ no_peer(struct origin *o, enum upstream_picked why)
     if (attempt_start(o, upstream_name(o->try.group)))
         o->attempt->status = 502;
     o->r->x.doing = doing(o);
+    if (UNLIKELY(explain_on))
+        (void)explain_request(o);
     if (why == PICK_NO_NAMES)
         xlog(&o->r->x, LOG_LEVEL_ERROR, 0, "no name of upstream \"%.*s\" has been resolved yet",
              STR(upstream_name(o->try.group)));
@@ -398,15 +424,31 @@ no_room(struct origin *o)
     return STEP_WAIT;
 }
 
+/* In place of a connection. */
+TELLER enum step
+explain_attempt(struct origin *o)
+{
+    if (!explain_request(o))
+        return give_up_body(o);
+    explain_step("upstream", EXPLAIN_NOWHERE, "let the answer be a 200 without fields");
+    o->state = ORIGIN_DONE;
+    give_verdict(o, VERDICT_EXPLAINED, 0);
+    return STEP_WAIT;
+}
+
 static enum step
 begin_connect(struct origin *o)
 {
     struct connect_options opt = { .timeout_ms = o->conf->connect_timeout_ms,
                                    .keepalive = o->conf->socket_keepalive,
+                                   .rcvbuf = (uint32_t)o->conf->socket_rcvbuf,
+                                   .sndbuf = (uint32_t)o->conf->socket_sndbuf,
                                    .transparent = o->conf->bind_transparent };
 
     if (!source_address(o))
         return failed(o, UPSTREAM_ERROR, 0, NULL);
+    if (UNLIKELY(explain_on))
+        return explain_attempt(o);
     o->pooled = take_pooled(o);
     if (!o->pooled) {
         opt.local = o->from;
@@ -418,6 +460,7 @@ begin_connect(struct origin *o)
         return failed(o, UPSTREAM_ERROR, errno,
                       errno == EADDRNOTAVAIL && o->from.len > 0 ? "bind() failed"
                                                                 : "connect() failed");
+    o->handshake = HANDSHAKE_NONE;
     o->conn->owner = o;
     o->conn->on_event = origin_on_event;
     o->conn->timer.on_time = origin_on_time;
@@ -460,6 +503,48 @@ origin_connect(struct origin *o)
     err = connect_finish(o->conn);
     if (err != 0)
         return failed(o, UPSTREAM_ERROR, err, "connect() failed");
+    if (o->tls == NULL)
+        return open_stream(o);
+    o->state = ORIGIN_SECURE;
+    return STEP_GO;
+}
+
+/* ---- SECURE ---- */
+
+/* The handshake is over; it may have been while it was begun. */
+static void
+on_handshake(struct conn *c, const char *why)
+{
+    struct origin *o = c->owner;
+    bool at_once = o->handshake == HANDSHAKE_NONE;
+
+    c->on_event = origin_on_event;
+    if (why != NULL)
+        (void)origin_blame(o, UPSTREAM_ERROR, 0, why);
+    o->handshake = why == NULL ? HANDSHAKE_DONE : HANDSHAKE_FAILED;
+    if (!at_once)
+        origin_run(o);
+}
+
+/* The time to connect is also that of the handshake: its timer goes on. */
+static enum step
+origin_secure(struct origin *o)
+{
+    if (o->handshake == HANDSHAKE_NONE) {
+        o->r->x.doing = doing(o);
+        tls_connect(o->conn, o->tls);
+        if (o->handshake == HANDSHAKE_NONE)
+            o->handshake = HANDSHAKE_BEGUN;
+    }
+    switch (o->handshake) {
+    case HANDSHAKE_NONE:
+    case HANDSHAKE_BEGUN:
+        return STEP_WAIT;
+    case HANDSHAKE_FAILED:
+        return STEP_FAILED;
+    case HANDSHAKE_DONE:
+        break;
+    }
     return open_stream(o);
 }
 
@@ -561,17 +646,30 @@ on_head(struct origin *o)
     return STEP_WAIT;
 }
 
-/* 100 answers an Expect that we never send on; the others are the client's to know (RFC 9110, 15.2). */
+/* 100 answers an Expect that we never send on; the others are the client's to know (RFC 9110, 15.2), but old ones fail on
+ * 103 (RFC 8297, 3): it takes early_hints. */
+static bool
+inform_is_wanted(const struct origin *o)
+{
+    const struct vec *hints = &HTTP_CONF(o->r)->early_hints;
+
+    if (o->res.status != 103)
+        return o->res.status != 100;
+    return hints->len > 0 && conditions_hold(&o->r->x, hints);
+}
+
 static void
 pass_inform(struct origin *o)
 {
     struct exchange *x = &o->r->x;
 
+    if (x->sink->inform == NULL || !inform_is_wanted(o))
+        return;
+
     for (size_t i = 0; i < o->res.fields.n; i++)
         if (name_set_has(o->conf->hidden, &o->res.fields.at[i]))
             fields_remove_field(&o->res.fields, &o->res.fields.at[i]);
-    if (o->res.status != 100 && x->sink->inform != NULL)
-        x->sink->inform(x, &o->res);
+    x->sink->inform(x, &o->res);
 }
 
 static enum step
@@ -614,6 +712,8 @@ origin_response_complete(struct origin *o)
     o->state = ORIGIN_DONE;
     if (o->spool != NULL)
         spool_seal(o->spool, SPOOL_COMPLETE);
+    if (o->store.len > 0 && o->spool != NULL)
+        origin_store_save(o);
 }
 
 static enum step
@@ -646,6 +746,9 @@ origin_run(struct origin *o)
             break;
         case ORIGIN_CONNECT:
             step = origin_connect(o);
+            break;
+        case ORIGIN_SECURE:
+            step = origin_secure(o);
             break;
         case ORIGIN_ACTIVE:
             step = origin_exchange(o);
@@ -721,6 +824,9 @@ origin_answer(struct origin *o)
         return PHASE_WAIT;
     case VERDICT_HEAD:
         return origin_respond(o);
+    case VERDICT_EXPLAINED:
+        origin_close(o);
+        return response_send(o->r, 200, STR_NONE, STR_NONE);
     case VERDICT_STATUS:
         break;
     }
@@ -754,6 +860,9 @@ origin_begin(struct origin *o, struct request *r, struct upstream_group *g,
     o->begun = true;
     upstream_begin(&o->try, g, &r->x);
     o->try.pool_key = conf;
+    o->try.tls = o->tls;
+    if (o->tls != NULL)
+        o->tls->done = on_handshake;
     response_init(&o->res, request_arena(r));
     (void)fields_reserve(&o->res.fields, RESPONSE_FIELDS);
     if (h == NULL) {
@@ -817,7 +926,8 @@ outlives_client(const struct request *r)
 {
     const struct origin *o = origin_of(r);
 
-    return o != NULL && o->conf->ignore_client_abort && o->state != ORIGIN_DONE;
+    return o != NULL && (o->conf->ignore_client_abort || o->store.len > 0) &&
+           o->state != ORIGIN_DONE;
 }
 
 __attribute__((constructor)) static void

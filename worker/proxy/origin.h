@@ -15,14 +15,18 @@
 #include "worker/net/rate.h"
 #include "worker/proxy/origin_stream.h"
 #include "worker/upstream/upstream.h"
+#include "worker/upstream/upstream_tls.h"
 
 /* The attempt. Each state says what is already true in it. */
 enum origin_state {
     ORIGIN_PICK,    /* no peer chosen; nothing allocated beyond the exchange */
     ORIGIN_CONNECT, /* peer counted as busy; conn may be half open */
+    ORIGIN_SECURE,  /* connected; a TLS handshake is under way */
     ORIGIN_ACTIVE,  /* connected; the send half and the receive half run side by side */
     ORIGIN_DONE,    /* conn is back in the idle pool or closed, or a tunnel; peer released */
 };
+/* What is known of a TLS handshake. */
+enum origin_handshake { HANDSHAKE_NONE, HANDSHAKE_BEGUN, HANDSHAKE_DONE, HANDSHAKE_FAILED };
 /* The request half; pulls the request body's cursor. */
 enum send_state { SEND_HEAD, SEND_BODY, SEND_SHUT };
 /* The response half; may overtake the request half from HEAD on. */
@@ -57,8 +61,9 @@ struct origin_conf {
     uint64_t connect_timeout_ms, send_timeout_ms, read_timeout_ms;
     bool buffering, request_buffering, ignore_client_abort, intercept_errors, pass_request_headers;
     bool pass_request_body, pass_trailers, socket_keepalive, force_ranges, bind_transparent;
-    uint64_t buffer_size;     /* of the response head */
-    struct conf_bufs buffers; /* number x size: the memory limit of the spool */
+    uint64_t socket_rcvbuf, socket_sndbuf; /* bytes; 0: the system's choice */
+    uint64_t buffer_size;                  /* of the response head */
+    struct conf_bufs buffers;              /* number x size: the memory limit of the spool */
     uint64_t busy_buffers_size, max_temp_file_size, temp_file_write_size;
     struct temp_path temp_path;
     uint32_t next_upstream;            /* bits of enum upstream_failure */
@@ -67,6 +72,9 @@ struct origin_conf {
     struct vec hide, pass;             /* of struct str: hide_header, pass_header */
     uint32_t ignore_headers;           /* bits of enum origin_ignore */
     struct template limit_rate;
+    struct template store;   /* the path; not set: */
+    bool store_at_root;      /* where root or alias say, else nowhere */
+    uint32_t store_access;   /* mode of the files */
     struct name_set *hidden; /* derived: what is not passed on to the client */
 };
 
@@ -87,6 +95,8 @@ struct origin_driver {
     void (*rewrite)(struct origin *o, struct response *res);
     /* "http://10.0.0.1:80/uri", for the error log. */
     void (*describe)(const struct origin *o, struct text *t);
+    /* The head that would be sent, for explain. False: t->failed, or it cannot be sent, said. NULL: it is no text. */
+    bool (*head)(struct origin *o, struct text *t);
 };
 
 /* Why an attempt failed. */
@@ -97,7 +107,12 @@ struct origin_fault {
 };
 
 /* What the phase engine will find when it calls the content handler again. */
-enum origin_verdict { VERDICT_NONE, VERDICT_HEAD, VERDICT_STATUS };
+enum origin_verdict {
+    VERDICT_NONE,
+    VERDICT_HEAD,
+    VERDICT_STATUS,
+    VERDICT_EXPLAINED /* nobody was asked: let it be an empty 200 */
+};
 
 struct origin {
     struct request *r;
@@ -116,10 +131,12 @@ struct origin {
     struct conn *conn;                /* its timer: connecting, waiting for the response */
     void *stream;                     /* the protocol's state on conn; NULL: not open */
     struct addr from;                 /* source address; len 0: any */
-    struct origin_fault fault;        /* of STEP_FAILED, SENT_FAILED, GOT_FAILED */
-    bool pooled;     /* conn came from the idle pool: it may turn out to be stale */
-    bool fresh_only; /* one was: the next try opens a new one */
-    bool got_any;    /* a byte of a response has come on this attempt */
+    struct tls_client *tls;           /* what the connection has to be; NULL: plain */
+    enum origin_handshake handshake;
+    struct origin_fault fault; /* of STEP_FAILED, SENT_FAILED, GOT_FAILED */
+    bool pooled;               /* conn came from the idle pool: it may turn out to be stale */
+    bool fresh_only;           /* one was: the next try opens a new one */
+    bool got_any;              /* a byte of a response has come on this attempt */
 
     /* The request half. */
     enum send_state send;
@@ -145,6 +162,7 @@ struct origin {
     bool out_open;       /* the response's body was made and not stopped yet */
     bool splicing;       /* the consumer takes pipes: bytes are left to it while it takes any */
     struct source out;   /* what the response's body is: cursor, splice, or direct reads */
+    struct str store;    /* where the response is kept as a file, NUL behind; empty: nowhere */
     struct spool *spool; /* buffered response; NULL: unbuffered, or complete with its head */
     struct task pump;    /* reads into the spool what the consumer did not pull */
     struct rate rate;    /* of reading: limit_rate */
@@ -154,7 +172,7 @@ struct origin {
 };
 
 /*
- * Starts the exchange of r with group g. `o` is zeroed memory of r, but for body_length, idempotent and streaming. The body
+ * Starts the exchange of r with group g. `o` is zeroed memory of r, but for body_length, idempotent, streaming and tls. The body
  * has been collected or is a stream, and is asked of the driver. The caller then returns origin_answer(o).
  */
 void origin_begin(struct origin *o, struct request *r, struct upstream_group *g,
@@ -186,5 +204,14 @@ void origin_body_close(struct origin *o);
 void origin_pass_trailers(struct origin *o);
 /* Gives the head on, in a phase. */
 enum phase_result origin_respond(struct origin *o);
+
+/* ---- origin_store.c ---- */
+
+/* The head is about to be given on: sets o->store when this response is one to keep. */
+void origin_store_begin(struct origin *o);
+/* o->spool is complete: its file gets the name. Failures are logged. */
+void origin_store_save(struct origin *o);
+/* The same for a body that came whole with its head. */
+void origin_store_bytes(struct origin *o, struct str body);
 
 #endif

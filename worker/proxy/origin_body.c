@@ -252,12 +252,12 @@ pull_direct(struct origin *o, struct batch *b)
 
 /* ---- the source: pipes ---- */
 
-/* Whether the rest is long enough to go from socket to socket without being seen. */
+/* Whether the rest is long enough to go from socket to socket without being seen, and nobody has to decrypt it. */
 static bool
 may_splice(const struct origin *o)
 {
-    return o->driver->ops->splice_body != NULL && o->rate.bytes_per_s == 0 &&
-           request_of(o->r->x.root)->limit_rate == 0 &&
+    return o->driver->ops->splice_body != NULL && o->tls == NULL && o->store.len == 0 &&
+           o->rate.bytes_per_s == 0 && request_of(o->r->x.root)->limit_rate == 0 &&
            o->res.length - (int64_t)o->attempt->response_length >= SPLICE_MIN;
 }
 
@@ -376,8 +376,11 @@ open_out(struct origin *o)
     o->pump.run = pump_task;
     start_rate(o);
     if (!o->unbuffered) {
-        o->spool = spool_new(x->mem, SPOOL_CONSUME, (uint64_t)c->buffers.number * c->buffers.size,
-                             c->max_temp_file_size, &c->temp_path);
+        bool keep = o->store.len > 0;
+
+        o->spool = spool_new(x->mem, keep ? SPOOL_KEEP : SPOOL_CONSUME,
+                             (uint64_t)c->buffers.number * c->buffers.size,
+                             keep ? UINT64_MAX : c->max_temp_file_size, &c->temp_path);
         if (o->spool == NULL)
             return false;
         spool_on_space(o->spool, on_spool_space, o);
@@ -391,7 +394,7 @@ open_out(struct origin *o)
     return true;
 }
 
-/* X-Accel-Buffering and X-Accel-Limit-Rate speak to us, not to the client. */
+/* X-Accel-Buffering, X-Accel-Limit-Rate and X-Accel-Charset speak to us, not to the client. */
 static void
 accel_fields(struct origin *o)
 {
@@ -411,6 +414,8 @@ accel_fields(struct origin *o)
         o->r->limit_rate = n;
         o->r->limit_rate_set = true;
     }
+    if (!(ignored & IGNORE_X_ACCEL_CHARSET))
+        o->r->res.charset_asked = fields_value(&o->res.fields, FIELD_X_ACCEL_CHARSET);
 }
 
 /* The origin names a URI of ours whose answer takes the place of its own (nginx's X-Accel-Redirect). */
@@ -515,6 +520,7 @@ pass_head(struct origin *o)
     to->accept_ranges |= o->conf->force_ranges;
     to->keep_length = true;
     to->from_origin = true;
+    to->without_server = !o->conf->hidden->known[FIELD_SERVER];
     if (!pass_fields(o))
         return false;
     o->driver->rewrite(o, to);
@@ -554,11 +560,11 @@ origin_respond(struct origin *o)
     struct str where = fields_value(&o->res.fields, FIELD_X_ACCEL_REDIRECT);
     enum phase_result result;
 
+    if (o->conf->intercept_errors && o->res.status >= 300 && error_page_matches(r, o->res.status))
+        return intercept(o);
     if (where.len > 0 && o->res.status != 101 &&
         !(o->conf->ignore_headers & IGNORE_X_ACCEL_REDIRECT))
         return accel_redirect(o, where);
-    if (o->conf->intercept_errors && o->res.status >= 300 && error_page_matches(r, o->res.status))
-        return intercept(o);
 
     accel_fields(o);
     if (!pass_head(o))
@@ -566,10 +572,13 @@ origin_respond(struct origin *o)
     o->passed = true;
     if (o->res.status == 101)
         return start_tunnel(o);
+    origin_store_begin(o);
     if (o->recv == RECV_END) {
         struct str body = o->first;
 
         origin_pass_trailers(o);
+        if (o->store.len > 0)
+            origin_store_bytes(o, body);
         origin_close(o); /* complete: what follows is between us and the client */
         if (body.len > 0 && (r->res.body = body_mem(&r->x, body)) == NULL)
             goto failed;

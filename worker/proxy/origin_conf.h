@@ -16,6 +16,9 @@ bool origin_set_temp_path(struct conf_load *l, const struct directive *d, struct
 /* `address [transparent] | off`: struct origin_conf is the first member. */
 bool origin_set_bind(struct conf_load *l, const struct directive *d, struct conf_node *n,
                      void *conf);
+/* `on | off | path`; struct origin_conf is the first member. */
+bool origin_set_store(struct conf_load *l, const struct directive *d, struct conf_node *n,
+                      void *conf);
 /*
  * For a module's finish: cross-checks of buffer sizes, the set of hidden names. `always_hidden` ends with NULL.
  */
@@ -36,6 +39,8 @@ bool origin_conf_finish(struct conf_load *l, struct scope *s, struct origin_conf
         D_FLAG(p "_pass_request_body", ORIGIN_CTX, T, origin.pass_request_body, DEFAULT(on)),      \
         D_FLAG(p "_pass_trailers", ORIGIN_CTX, T, origin.pass_trailers, DEFAULT(off)),             \
         D_FLAG(p "_socket_keepalive", ORIGIN_CTX, T, origin.socket_keepalive, DEFAULT(off)),       \
+        D_SIZE(p "_socket_rcvbuf", ORIGIN_CTX, T, origin.socket_rcvbuf, RANGE(1, INT32_MAX)),      \
+        D_SIZE(p "_socket_sndbuf", ORIGIN_CTX, T, origin.socket_sndbuf, RANGE(1, INT32_MAX)),      \
         D_FLAG(p "_force_ranges", ORIGIN_CTX, T, origin.force_ranges, DEFAULT(off)),               \
         D_SIZE(p "_buffer_size", ORIGIN_CTX, T, origin.buffer_size, DEFAULT(4k)),                  \
         D_BUFS(p "_buffers", ORIGIN_CTX, T, origin.buffers, DEFAULT(8 4k)),                        \
@@ -55,6 +60,9 @@ bool origin_conf_finish(struct conf_load *l, struct scope *s, struct origin_conf
                .inherit = I_LIST),                                                                 \
         D_BITS(p "_ignore_headers", ORIGIN_CTX, T, origin.ignore_headers, origin_ignore_names),    \
         D_CALL(p "_bind", ORIGIN_CTX, ARGS(1, 2), origin_set_bind, FIELD(T, origin.bind)),         \
+        D_CALL(p "_store", ORIGIN_CTX, ARGS(1, 1), origin_set_store, FIELD(T, origin.store)),      \
+        D_CALL(p "_store_access", ORIGIN_CTX, ARGS(1, 3), conf_set_access,                         \
+               FIELD(T, origin.store_access), .initial = "user:rw"),                               \
         D_TEMPLATE(p "_limit_rate", ORIGIN_CTX, T, origin.limit_rate),                             \
         D_NO_OP(p "_headers_hash_max_size", ORIGIN_CTX, ARGS(1, 1), "tables size themselves"),     \
         D_NO_OP(p "_headers_hash_bucket_size", ORIGIN_CTX, ARGS(1, 1), "tables size themselves"),  \

@@ -46,7 +46,12 @@ cancel_query(struct abort_hook *h, struct exchange *x)
 static enum phase_result
 use_addresses(struct proxy_exchange *p, struct request *r, const struct addr *addrs, uint32_t n)
 {
-    p->group = upstream_dynamic(p->url.host, addrs, n);
+    struct str name = p->url.host;
+
+    /* The same host by http and by https is two groups. */
+    if (p->url.tls && str_find(name, ':') == name.len)
+        name = arena_fmt(request_arena(r), "%.*s:%u", STR(name), p->url.port);
+    p->group = name.ptr != NULL ? upstream_dynamic(name, addrs, n) : NULL;
     return p->group != NULL ? PHASE_NEXT : phase_respond(&r->x, 500);
 }
 

@@ -20,6 +20,7 @@
 #include "common/base/num.h"
 #include "common/sys/clock.h"
 #include "worker/core/source.h"
+#include "worker/tls/tls_dynamic.h"
 #include "worker/tls/tls_error.h"
 
 enum {
@@ -131,7 +132,6 @@ tls_send(struct tls *t)
         }
         if (r > 0) {
             t->out->start += (uint32_t)r;
-            c->sent += (size_t)r;
         }
         if (r < 0 || (size_t)r < len) {
             c->bits &= (uint8_t)~CONN_WRITABLE;
@@ -415,14 +415,17 @@ tls_free(struct tls *t)
 {
     task_cancel(&t->flush);
     list_del(&t->waiting);
+    tls_dynamic_drop(t->dynamic);
     SSL_free(t->ssl);
     buf_put_chain(t->raw);
     buf_put(t->out);
     buf_put(t->early);
     free((char *)t->name.ptr);
-    t->name = STR_NONE;
+    free((char *)t->key.ptr);
+    t->name = t->key = STR_NONE;
     t->raw = t->out = t->early = NULL;
     t->ssl = NULL;
+    t->dynamic = NULL;
     loop_defer_free(tls_give_back, t);
 }
 
@@ -478,14 +481,26 @@ tls_log(const struct tls *t, enum log_level level, int err, const char *doing, c
     ERR_clear_error();
 }
 
+/* For whoever logs what goes wrong with an origin. */
+static void
+keep_problem(struct tls *t, const char *call)
+{
+    const char *text = tls_error_text();
+
+    if (*text != '\0')
+        t->problem = arena_fmt(&t->c->arena, "%s%s", call, text).ptr;
+}
+
 /* The session is broken; what is wrong is in the library's queue, or in c->error. */
 static enum io
 tls_broke(struct tls *t, const char *call)
 {
     struct conn *c = t->c;
 
-    tls_log(t, LOG_LEVEL_INFO, c->error, t->client ? "talking to upstream" : "talking to client",
-            call);
+    if (t->client)
+        keep_problem(t, call);
+    else
+        tls_log(t, LOG_LEVEL_INFO, c->error, "talking to client", call);
     (void)send_if_writable(t); /* the alert */
     if (c->error == 0)
         c->error = EPROTO;
@@ -648,6 +663,7 @@ write_record(struct tls *t, const void *from, size_t len)
         (void)tls_broke(t, "SSL_write() failed");
         return false;
     }
+    t->c->sent += len;
     if (t->small_sent < SMALL_TOTAL)
         t->small_sent += (uint32_t)len;
     return true;
@@ -938,6 +954,25 @@ tls_was_cut(const struct conn *c)
     const struct tls *t = tls_of(c);
 
     return t != NULL && t->cut;
+}
+
+bool
+tls_is_quiet(struct conn *c)
+{
+    struct tls *t = c->layer;
+    char byte;
+    size_t got;
+
+    t->raw_readable = true;
+    return conn_read_buf(c, &byte, 1, &got) == IO_AGAIN;
+}
+
+const char *
+tls_problem(const struct conn *c)
+{
+    const struct tls *t = tls_of(c);
+
+    return t != NULL ? t->problem : NULL;
 }
 
 const struct conn_ops tls_ops = {

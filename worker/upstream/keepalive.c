@@ -10,6 +10,7 @@
 
 #include "common/sys/clock.h"
 #include "worker/core/cycle.h"
+#include "worker/tls/tls.h"
 #include "worker/upstream/group.h"
 
 struct idle_conn {
@@ -59,10 +60,13 @@ group_close_idle(struct upstream_group *g)
         idle_end(LIST_ENTRY(g->idle.next, struct idle_conn, node));
 }
 
+/* TLS may have something to say by itself: a ticket is no answer that nobody asked for. */
 static void
 idle_on_event(struct conn *c)
 {
-    if (c->bits & (CONN_READABLE | CONN_EOF | CONN_ERROR))
+    bool ended = (c->bits & (CONN_EOF | CONN_ERROR)) != 0;
+
+    if (ended || ((c->bits & CONN_READABLE) && !(conn_is_tls(c) && tls_is_quiet(c))))
         idle_end(c->owner);
 }
 
@@ -94,7 +98,7 @@ upstream_idle_get(struct upstream_try *t)
         struct conn *c = i->conn;
 
         if ((g->keepalive_local && i->key != t->pool_key) || !addr_eq(&c->peer, &p->addr) ||
-            !same_source(i, t))
+            !same_source(i, t) || !tls_serves(c, t->tls))
             continue;
         idle_remove(i);
         return c;
@@ -107,6 +111,8 @@ upstream_conn_is_quiet(struct conn *c)
 {
     char byte;
 
+    if (conn_is_tls(c))
+        return tls_is_quiet(c);
     if (c->in != NULL || recv(c->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
         (errno != EAGAIN && errno != EWOULDBLOCK))
         return false;

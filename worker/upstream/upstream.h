@@ -16,6 +16,7 @@
 
 struct upstream_group; /* an upstream {}, or the implicit one of an address in proxy_pass */
 struct peers;          /* peer.h: the shared state */
+struct tls_client;     /* worker/tls/tls.h */
 
 /* One address of a group, process-local; its state is shared (peer.h). */
 struct upstream_peer {
@@ -82,8 +83,9 @@ struct upstream_try {
     bool busy;            /* the current peer is counted as ours */
     const void *pool_key; /* `keepalive ... local`: a pooled connection serves one key only */
     const struct addr
-        *from;           /* the source address asked for, and so that of a pooled one; NULL: any */
-    void *balancer_data; /* of the method, per exchange */
+        *from; /* the source address asked for, and so that of a pooled one; NULL: any */
+    const struct tls_client *tls; /* what a connection has to be, also a pooled one; NULL: plain */
+    void *balancer_data;          /* of the method, per exchange */
 };
 
 enum upstream_picked {
@@ -132,6 +134,8 @@ void upstream_report(struct upstream_try *t, enum upstream_failure failure);
 void upstream_release(struct upstream_try *t);
 /* The same, and the end of the exchange with the group. Again is harmless. */
 void upstream_end(struct upstream_try *t);
+/* For explain: the group, its peers, and the one that was picked. */
+void upstream_explain(const struct upstream_try *t);
 /* For balancers. */
 bool upstream_tried(const struct upstream_try *t, int peer);
 bool upstream_usable(struct upstream_group *g,

@@ -19,7 +19,8 @@ static const struct {
     { "http://", NULL, NULL, NULL },
     { "http:///x", NULL, NULL, NULL },
     { "http://unix:", NULL, NULL, NULL },
-    { "https://a", NULL, NULL, NULL },
+    { "https://a/b", "a", "a", "/b" },
+    { "https:/a", NULL, NULL, NULL },
     { "a:81", NULL, NULL, NULL },
     { "", NULL, NULL, NULL },
 };
