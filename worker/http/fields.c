@@ -12,6 +12,7 @@ enum {
     SLOT_BITS = 9,
     SLOTS = 1 << SLOT_BITS,
     FIRST_ROOM = 6,
+    COPY_SPARE = 4, /* fields that filters add */
     FIELDS_MAX = 65000
 };
 
