@@ -478,10 +478,10 @@ location_find(struct exchange *x)
     x->scope = r->server->scope;
     if (r->server->tree != NULL)
         how = search(r, r->uri, r->server->tree, &found);
-    if (how == FOUND_REDIRECT)
-        return redirect_to_slash(r, found);
     if (found != NULL)
         location_enter(r, found);
+    if (how == FOUND_REDIRECT)
+        return redirect_to_slash(r, found);
     if (HTTP_CONF(r)->internal && !r->internal)
         return phase_respond(x, 404);
     if (body_is_too_large(r)) {
