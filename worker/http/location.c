@@ -573,16 +573,16 @@ location_find(struct exchange *x)
     look.has_grams = false;
     if (r->server->tree != NULL)
         how = search(&look, r->server->tree);
-    if (how == FOUND_REDIRECT) {
-        EXPLAIN("location", look.found->pos,
-                "\"%.*s\" lacks the last \"/\": the client is redirected", STR(r->uri));
-        return redirect_to_slash(r, look.found);
-    }
     if (look.found != NULL)
         location_enter(r, look.found);
     else
         EXPLAIN("location", r->server->pos, "none fits \"%.*s\": the server's own settings hold",
                 STR(r->uri));
+    if (how == FOUND_REDIRECT) {
+        EXPLAIN("location", look.found->pos,
+                "\"%.*s\" lacks the last \"/\": the client is redirected", STR(r->uri));
+        return redirect_to_slash(r, look.found);
+    }
     if (HTTP_CONF(r)->internal && !r->internal) {
         EXPLAIN("location", explain_place(x->scope, "internal", S("")),
                 "clients may not ask for it");
