@@ -148,18 +148,24 @@ phase_prepare(struct conf_load *l, struct scope *s)
 /* The cursor stands here when the response was started: nothing runs until somebody jumps. */
 enum { PHASE_OVER = PHASES };
 
+/* The cursor stands at HTTP_POST_ACCESS, where phase_step answers with x->phase.denied. */
+static enum phase_result
+phase_denied(struct exchange *x)
+{
+    bool later =
+        x->phase.denied == 401 && x->kind->delay_denial != NULL && x->kind->delay_denial(x);
+
+    return later ? PHASE_WAIT : PHASE_JUMP;
+}
+
 /* Moves to the next phase; what the engine itself does between phases. */
 static enum phase_result
 phase_advance(struct exchange *x)
 {
-    uint16_t denied = x->phase.denied;
-
     x->phase.phase++;
     x->phase.index = 0;
-    if (x->phase.phase == HTTP_POST_ACCESS && denied != 0) {
-        x->phase.denied = 0;
-        return phase_respond(x, denied);
-    }
+    if (x->phase.phase == HTTP_POST_ACCESS && x->phase.denied != 0)
+        return phase_denied(x);
     if (x->phase.phase == HTTP_LOG)
         return phase_respond(x, 404); /* nobody had anything for this target */
     return PHASE_NEXT;
@@ -179,6 +185,12 @@ phase_step(struct exchange *x)
     const struct phase_lists *lists = x->scope->phases;
     unsigned phase = x->phase.phase;
 
+    if (phase == HTTP_POST_ACCESS && x->phase.denied != 0) {
+        int status = x->phase.denied;
+
+        x->phase.denied = 0;
+        return phase_respond(x, status);
+    }
     if (lists == NULL || x->phase.index >= lists->n[phase] || phase_is_skipped(x))
         return phase_advance(x);
     return lists->run[phase][x->phase.index](x);
@@ -254,8 +266,12 @@ phase_deny(struct exchange *x, int status)
 {
     const struct phase_lists *lists = x->scope->phases;
 
-    if (lists == NULL || !lists->settings.satisfy_any || x->phase.phase != HTTP_ACCESS)
+    if (x->phase.phase != HTTP_ACCESS)
         return phase_respond(x, status);
+    if (lists == NULL || !lists->settings.satisfy_any) {
+        x->phase = (struct phase_pos){ .phase = HTTP_POST_ACCESS, .denied = (uint16_t)status };
+        return phase_denied(x);
+    }
     /* A challenge tells the client how to get in, so it wins over a plain refusal. */
     if (x->phase.denied != 401)
         x->phase.denied = (uint16_t)status;

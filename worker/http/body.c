@@ -339,12 +339,10 @@ file_pool(struct exchange *x, const struct open_file *file, struct offload_pool 
     struct str name;
 
     *pool = NULL;
-    if (c->aio == AIO_ON && file->direct)
-        *pool = offload_default();
-    if (c->aio != AIO_THREADS)
+    if (c->aio == AIO_OFF || (c->aio == AIO_ON && !file->direct))
         return true;
-    *pool = c->aio_pool;
-    if (*pool != NULL)
+    *pool = c->aio_pool_name.set ? c->aio_pool : offload_default();
+    if (*pool != NULL || !c->aio_pool_name.set)
         return true;
     name = template_expand(x, &c->aio_pool_name);
     *pool = offload_pool_find(name);

@@ -67,7 +67,8 @@ struct http_conf {
     bool internal;
     struct http_types *types;
     struct str default_type;
-    uint32_t satisfy;              /* enum satisfy */
+    uint32_t satisfy; /* enum satisfy */
+    uint64_t auth_delay_ms;
     uint64_t client_max_body_size; /* 0: unlimited */
     uint64_t client_body_buffer_size, client_body_timeout_ms;
     uint32_t client_body_in_file_only; /* 0 off, 1 on, 2 clean */

@@ -482,6 +482,8 @@ static const struct directive http_core_directives[] = {
     /* access */
     D_ENUM("satisfy", HSL, T, satisfy, satisfy_names, DEFAULT(all)),
 
+    D_MSEC("auth_delay", HSL, T, auth_delay_ms, DEFAULT(0)),
+
     /* the request's body */
     D_SIZE("client_max_body_size", HSL, T, client_max_body_size, DEFAULT(1m)),
     D_SIZE("client_body_buffer_size", HSL, T, client_body_buffer_size, DEFAULT(8k)),

@@ -23,6 +23,7 @@ enum { MEMBER_MAX = 1024 }; /* bytes of a text in an error line in JSON */
 uint16_t requests_total, requests_reading, requests_writing;
 void (*request_describe_upstream)(const struct request *r, struct text *t);
 bool (*request_outlives_client)(const struct request *r);
+bool request_takes_connect;
 
 /* ---- the exchange's kind ---- */
 
@@ -34,6 +35,47 @@ request_stop(struct exchange *x, enum stop why)
     source_stop(r->res.body, why);
     r->res.body = NULL;
     request_body_end(r);
+}
+
+/* auth_delay: all refusals for want of a password take the same time. */
+struct denial {
+    struct timer timer;
+    struct abort_hook on_abort;
+    struct exchange *x;
+};
+
+static void
+denial_on_time(struct timer *t)
+{
+    struct denial *d = CONTAINER_OF(t, struct denial, timer);
+
+    exchange_off_abort(&d->on_abort);
+    phase_resume(d->x);
+    exchange_release(d->x, "auth_delay");
+}
+
+static void
+denial_on_abort(struct abort_hook *h, struct exchange *x)
+{
+    timer_forget(&CONTAINER_OF(h, struct denial, on_abort)->timer);
+    exchange_release(x, "auth_delay");
+}
+
+static bool
+request_delay_denial(struct exchange *x)
+{
+    uint64_t ms = http_conf(x->scope)->auth_delay_ms;
+    struct denial *d = ms > 0 ? ARENA_NEW(&x->mem->arena, struct denial) : NULL;
+
+    if (d == NULL)
+        return false;
+    d->x = x;
+    d->timer.on_time = denial_on_time;
+    d->on_abort.run = denial_on_abort;
+    exchange_hold(x, "auth_delay");
+    exchange_on_abort(x, &d->on_abort);
+    timer_set(&d->timer, ms);
+    return true;
 }
 
 static void
@@ -137,6 +179,7 @@ request_members(const struct log_context *ctx, struct json *j)
 const struct exchange_kind http_exchange_kind = {
     .respond = error_page_respond,
     .stop = request_stop,
+    .delay_denial = request_delay_denial,
     .log = request_log,
     .describe = request_describe,
     .members = request_members,
@@ -223,7 +266,7 @@ check_host(struct request *r, const struct target *t)
             return (struct verdict){ 400, "client sent invalid host header" };
         r->authority = host->value;
     }
-    if (t->form == TARGET_ABSOLUTE || (r->authority.len == 0 && t->form == TARGET_AUTHORITY)) {
+    if (t->form == TARGET_ABSOLUTE || t->form == TARGET_AUTHORITY) {
         if (!authority_parse(t->authority, a, &r->host, &port))
             return (struct verdict){ 400, "client sent invalid host in request line" };
         r->authority = t->authority;
@@ -231,11 +274,30 @@ check_host(struct request *r, const struct target *t)
     return fine;
 }
 
+/* RFC 9110, 9.3.6: a host and a port, and no content. What follows is the tunnel's, or of unknown meaning. */
 static struct verdict
-check_method(const struct request *r, const struct target *t)
+check_connect(struct request *r, const struct target *t)
+{
+    size_t colon = str_rfind(t->authority, ':');
+    uint32_t port;
+
+    r->keepalive = false;
+    if (!request_takes_connect || r->version == HTTP_10)
+        return (struct verdict){ 405, "client sent CONNECT method" };
+    if (t->form != TARGET_AUTHORITY || !num_parse_u32(str_from(t->authority, colon + 1), &port) ||
+        port == 0 || port > UINT16_MAX)
+        return (struct verdict){ 400, "client sent CONNECT without host and port" };
+    if (r->content_length >= 0 || r->body_chunked)
+        return (struct verdict){ 400, "client sent CONNECT with a body" };
+    r->uri = S("/");
+    return fine;
+}
+
+static struct verdict
+check_method(struct request *r, const struct target *t)
 {
     if (r->method == METHOD_CONNECT)
-        return (struct verdict){ 405, "client sent CONNECT method" };
+        return check_connect(r, t);
     if (r->method == METHOD_TRACE)
         return (struct verdict){ 405, "client sent TRACE method" };
     if (t->form != TARGET_ORIGIN && t->form != TARGET_ABSOLUTE)
@@ -319,7 +381,7 @@ request_check(struct request *r)
         return v;
     http_choose_server(r);
     v = check_method(r, &t);
-    if (v.status == 0)
+    if (v.status == 0 && r->method != METHOD_CONNECT)
         v = check_path(r, &t);
     if (v.status == 0)
         v = check_tls(r);

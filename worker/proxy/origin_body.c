@@ -134,8 +134,7 @@ pump_task(struct task *t)
     struct origin *o = CONTAINER_OF(t, struct origin, pump);
 
     if (o->tunnel) {
-        if (!o->closed && !o->driver->tunnel(o))
-            o->r->codec->abort(&o->r->x, ABORT_CLOSE);
+        origin_tunnel_run(o);
         return;
     }
     if (o->recv == RECV_BODY && o->spool != NULL && o->out_open && !consumer_comes(o))
@@ -511,7 +510,14 @@ origin_pass_trailers(struct origin *o)
             fields_add(&o->r->res.trailers, f->id, f->name, f->value);
 }
 
-/* Both connections are the driver's from the moment that the client has the head. */
+static void
+tunnel_on_client(struct ready_hook *h, struct exchange *x)
+{
+    (void)x;
+    task_ready(&CONTAINER_OF(h, struct origin, on_client)->pump);
+}
+
+/* Both connections are a relay's from the moment that the client has the head. */
 static enum phase_result
 start_tunnel(struct origin *o)
 {
@@ -521,6 +527,8 @@ start_tunnel(struct origin *o)
     timer_stop(&o->conn->timer);
     o->conn->on_event = NULL;
     o->pump.run = pump_task;
+    o->on_client.run = tunnel_on_client;
+    exchange_on_ready(&o->r->x, &o->on_client);
     task_ready(&o->pump);
     return response_start(o->r);
 }
@@ -532,7 +540,7 @@ origin_respond(struct origin *o)
     struct str where = fields_value(&o->res.fields, FIELD_X_ACCEL_REDIRECT);
     enum phase_result result;
 
-    if (where.len > 0 && o->res.status != 101 &&
+    if (where.len > 0 && !origin_is_tunnel(o) &&
         !(o->conf->ignore_headers & IGNORE_X_ACCEL_REDIRECT))
         return accel_redirect(o, where);
     if (o->conf->intercept_errors && o->res.status >= 300 && error_page_matches(r, o->res.status))
@@ -542,7 +550,7 @@ origin_respond(struct origin *o)
     if (!pass_head(o))
         goto failed;
     o->passed = true;
-    if (o->res.status == 101)
+    if (origin_is_tunnel(o))
         return start_tunnel(o);
     origin_store_begin(o);
     if (o->recv == RECV_END) {

@@ -451,6 +451,12 @@ upstream_peers(struct upstream_group *g, uint32_t *n)
     return g->peers.data;
 }
 
+bool
+upstream_is_temporary(const struct upstream_group *g)
+{
+    return g->dynamic != NULL;
+}
+
 struct str
 upstream_name(const struct upstream_group *g)
 {
