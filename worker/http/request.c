@@ -34,7 +34,7 @@ request_stop(struct exchange *x, enum stop why)
 
     source_stop(r->res.body, why);
     r->res.body = NULL;
-    request_body_end(r);
+    request_body_stop(r);
 }
 
 /* auth_delay: all refusals for want of a password take the same time. */
@@ -83,9 +83,9 @@ request_log(struct exchange *x)
 {
     struct request *r = request_of(x);
 
-    if (x->parent != NULL && !x->detached && !HTTP_CONF(r)->log_subrequest)
-        return;
-    phase_run_all(x, HTTP_LOG);
+    if (x->parent == NULL || HTTP_CONF(r)->log_subrequest)
+        phase_run_all(x, HTTP_LOG);
+    request_body_end(r); /* the log may have shown it */
 }
 
 static void
@@ -120,7 +120,7 @@ request_describe(const struct log_context *ctx, struct text *t)
         text_add(t, r->server->name);
     }
     describe_quoted(t, ", request: \"", root->line);
-    if (r != root)
+    if (x->parent != NULL)
         describe_quoted(t, ", subrequest: \"", r->uri);
     if (request_describe_upstream != NULL)
         request_describe_upstream(r, t);
@@ -169,7 +169,7 @@ request_members(const struct log_context *ctx, struct json *j)
     if (r->server != NULL)
         member(j, "server", r->server->name);
     member(j, "request", root->line);
-    if (r != root)
+    if (x->parent != NULL)
         member(j, "subrequest", r->uri);
     upstream_member(j, r);
     member(j, "host", fields_value(&root->fields, FIELD_HOST));
