@@ -209,32 +209,16 @@ pull_first(struct origin *o, struct batch *b)
     return PULL_MORE;
 }
 
-/* Unbuffered: the origin is read only when the client can take more, and every read is flushed. */
+/* What a read of the body means for who pulled it; `got` bytes are in its batch. */
 static enum pull
-pull_direct(struct origin *o, struct batch *b)
+after_read(struct origin *o, enum recv recv, size_t got)
 {
-    struct iovec iov;
-    size_t got = 0;
-    enum recv recv;
-
-    if (!direct_room(o, b, &iov))
-        return PULL_FAILED;
-    recv = o->driver->ops->recv_body(o, &iov, 1, &got);
     count_bytes(o, got);
-    if (got > 0) {
-        batch_mem(b, iov.iov_base, got);
-        b->flush = true;
-        if (o->read_buf == NULL) {
-            b->room += got;
-            b->room_len -= (uint32_t)got;
-        }
-    }
     switch (recv) {
     case GOT_BYTES:
         expect_nothing(o);
         return PULL_MORE;
     case GOT_END:
-        b->flush = true;
         origin_response_complete(o);
         return PULL_END;
     case GOT_NOTHING:
@@ -247,6 +231,28 @@ pull_direct(struct origin *o, struct batch *b)
     }
     origin_response_failed(o);
     return PULL_FAILED;
+}
+
+/* Unbuffered: the origin is read only when the client can take more, and every read is flushed. */
+static enum pull
+pull_direct(struct origin *o, struct batch *b)
+{
+    struct iovec iov;
+    size_t got = 0;
+    enum recv recv;
+
+    if (!direct_room(o, b, &iov))
+        return PULL_FAILED;
+    recv = o->driver->ops->recv_body(o, &iov, 1, &got);
+    b->flush |= got > 0 || recv == GOT_END;
+    if (got > 0) {
+        batch_mem(b, iov.iov_base, got);
+        if (o->read_buf == NULL) {
+            b->room += got;
+            b->room_len -= (uint32_t)got;
+        }
+    }
+    return after_read(o, recv, got);
 }
 
 /* ---- the source: pipes ---- */
@@ -273,28 +279,11 @@ pull_pipe(struct origin *o, struct batch *b)
         return PULL_WAIT;
     }
     recv = o->driver->ops->splice_body(o, o->pipe[1], PIPE_BYTES, &got);
-    if (got > 0) {
-        count_bytes(o, got);
+    if (got > 0)
         b->piece[b->n++] = (struct piece){ .kind = PIECE_PIPE, .fd = o->pipe[0], .len = got };
-    }
-    switch (recv) {
-    case GOT_BYTES:
-        expect_nothing(o);
+    if (recv == GOT_BYTES)
         task_ready(&o->pump); /* if the client blocks, the rest goes into the spool meanwhile */
-        return PULL_MORE;
-    case GOT_END:
-        origin_response_complete(o);
-        return PULL_END;
-    case GOT_NOTHING:
-        expect_bytes(o);
-        return PULL_WAIT;
-    case GOT_INFORM:
-    case GOT_HEAD:
-    case GOT_FAILED:
-        break;
-    }
-    origin_response_failed(o);
-    return PULL_FAILED;
+    return after_read(o, recv, got);
 }
 
 /* ---- the source ---- */
