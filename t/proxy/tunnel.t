@@ -106,7 +106,7 @@ like($status, qr/^(?:502|200)$/, 'tunnel_next_upstream off');
 ($c, $status) = tunnel("127.0.0.1:$echo_port", port => 6);
 is($status, 200, 'tunnel_read_timeout');
 ok($c->is_closed, 'ends a silent tunnel');
-$weir->wait_log(qr/upstream timed out.*while proxying connection/);
+$weir->wait_log(qr/upstream timed out.*while proxying connection.*, timeout: tunnel_read_timeout 100ms, upstream: "127/);
 
 # An end on one side is an end on the other.
 ($c) = tunnel("127.0.0.1:$port");

@@ -137,18 +137,25 @@ member(struct json *j, const char *key, struct str value)
     json_str(j, str_upto(value, num_min(value.len, MEMBER_MAX)));
 }
 
-/* What stands in quotes behind `, upstream: `. */
+/* What stands in quotes behind `, upstream: `; before it there may be `, timeout: ...`. */
 static void
 upstream_member(struct json *j, const struct request *r)
 {
+    static const struct str timeout = S_INIT(", timeout: ");
     struct text t;
     size_t quote;
+    struct str all;
 
     if (request_describe_upstream == NULL)
         return;
     text_init(&t, NULL);
     request_describe_upstream(r, &t);
-    quote = str_find(str_n(t.ptr, t.len), '"');
+    all = str_n(t.ptr, t.len);
+    quote = str_find(all, '"');
+    if (!t.failed && str_starts(all, timeout)) {
+        all = str_from(all, timeout.len);
+        member(j, "timeout", str_upto(all, str_find(all, ',')));
+    }
     if (!t.failed && quote + 1 < t.len)
         member(j, "upstream", str_n(t.ptr + quote + 1, t.len - quote - 2));
     text_free(&t);

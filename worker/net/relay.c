@@ -276,8 +276,9 @@ static void
 relay_on_time(struct timer *t)
 {
     struct conn *c = CONTAINER_OF(t, struct conn, timer);
+    struct relay *r = c->owner;
 
-    relay_end(c->owner, "timed out");
+    relay_end(r, c == r->ab.to ? "sending timed out" : "timed out");
 }
 
 static void

@@ -225,6 +225,7 @@ start_over(struct origin *o, enum origin_state state)
 {
     conn_drop(o);
     drop_body(o, STOP_REPLACED);
+    o->fault.timeout = NULL;
     response_init(&o->res, request_arena(o->r));
     o->send = SEND_HEAD;
     o->send_failed = false;
@@ -285,9 +286,11 @@ origin_response_failed(struct origin *o)
 
 /* After a time-out. */
 static void
-fail_attempt(struct origin *o, const char *what)
+fail_attempt(struct origin *o, const char *timeout, uint64_t ms)
 {
-    (void)origin_blame(o, UPSTREAM_TIMEOUT, ETIMEDOUT, what);
+    (void)origin_blame(o, UPSTREAM_TIMEOUT, ETIMEDOUT, "upstream timed out");
+    o->fault.timeout = timeout;
+    o->fault.timeout_ms = ms;
     if (o->passed) {
         origin_response_failed(o);
         return;
@@ -723,15 +726,20 @@ origin_on_event(struct conn *c)
 static void
 origin_on_time(struct timer *t)
 {
-    struct conn *c = CONTAINER_OF(t, struct conn, timer);
+    struct origin *o = CONTAINER_OF(t, struct conn, timer)->owner;
 
-    fail_attempt(c->owner, "upstream timed out");
+    if (o->state == ORIGIN_ACTIVE)
+        fail_attempt(o, "read_timeout", o->conf->read_timeout_ms);
+    else
+        fail_attempt(o, "connect_timeout", o->conf->connect_timeout_ms);
 }
 
 static void
 origin_on_send_time(struct timer *t)
 {
-    fail_attempt(CONTAINER_OF(t, struct origin, send_timer), "upstream timed out");
+    struct origin *o = CONTAINER_OF(t, struct origin, send_timer);
+
+    fail_attempt(o, "send_timeout", o->conf->send_timeout_ms);
 }
 
 /* ---- the phase engine's side ---- */
@@ -826,6 +834,18 @@ origin_of(const struct request *r)
     return h != NULL ? h->origin : NULL;
 }
 
+/* Which directive ended it, and its value: what an operator would change. */
+static void
+describe_timeout(const struct origin *o, struct text *t)
+{
+    uint64_t ms = o->fault.timeout_ms;
+    bool whole = ms % 1000 == 0;
+
+    if (o->fault.timeout != NULL)
+        text_fmt(t, ", timeout: %s_%s %llu%s", o->driver->prefix, o->fault.timeout,
+                 (unsigned long long)(whole ? ms / 1000 : ms), whole ? "s" : "ms");
+}
+
 static void
 describe_upstream(const struct request *r, struct text *t)
 {
@@ -833,6 +853,7 @@ describe_upstream(const struct request *r, struct text *t)
 
     if (o == NULL)
         return;
+    describe_timeout(o, t);
     TEXT_LIT(t, ", upstream: \"");
     o->driver->describe(o, t);
     text_char(t, '"');

@@ -81,6 +81,7 @@ struct origin_conf {
 struct origin;
 /* What a protocol brings. */
 struct origin_driver {
+    const char *prefix; /* of its directives: "proxy" */
     const struct origin_stream_ops *ops;
     /* The connection is there (fresh or pooled): state of the stream on it. False: memory. */
     bool (*open)(struct origin *o);
@@ -101,7 +102,9 @@ struct origin_driver {
 struct origin_fault {
     enum upstream_failure failure; /* OK: the origin is not to blame */
     int err;                       /* errno, or 0 */
-    const char *what; /* "upstream timed out": the log line's beginning; NULL: said already */
+    const char *what;    /* "upstream timed out": the log line's beginning; NULL: said already */
+    const char *timeout; /* "read_timeout": the setting that ended it; NULL: none */
+    uint64_t timeout_ms;
 };
 
 /* What the phase engine will find when it calls the content handler again. */

@@ -30,6 +30,14 @@ count_tunnel(struct origin *o)
 }
 
 static void
+log_timeout(struct origin *o, const char *timeout, uint64_t ms)
+{
+    o->fault.timeout = timeout;
+    o->fault.timeout_ms = ms;
+    xlog(&o->r->x, LOG_LEVEL_ERROR, ETIMEDOUT, "upstream timed out");
+}
+
+static void
 on_tunnel_end(struct relay *relay, void *data, const char *why)
 {
     struct origin *o = data;
@@ -38,7 +46,9 @@ on_tunnel_end(struct relay *relay, void *data, const char *why)
     count_tunnel(o);
     o->relay = NULL;
     if (str_eq(str_c(why), S("timed out")))
-        xlog(&o->r->x, LOG_LEVEL_ERROR, ETIMEDOUT, "upstream timed out");
+        log_timeout(o, "read_timeout", o->conf->read_timeout_ms);
+    else if (str_eq(str_c(why), S("sending timed out")))
+        log_timeout(o, "send_timeout", o->conf->send_timeout_ms);
     else
         xlog(&o->r->x, LOG_LEVEL_INFO, 0, "tunnel: %s", why);
     upstream_report(&o->try, UPSTREAM_OK);

@@ -371,6 +371,7 @@ proxy_describe(const struct origin *o, struct text *t)
 }
 
 static const struct origin_driver proxy_driver = {
+    .prefix = "proxy",
     .ops = &proxy_stream_ops,
     .open = proxy_open,
     .body = proxy_body,

@@ -110,6 +110,7 @@ tunnel_describe(const struct origin *o, struct text *t)
 }
 
 static const struct origin_driver tunnel_driver = {
+    .prefix = "tunnel",
     .ops = &tunnel_stream_ops,
     .open = tunnel_open,
     .body = tunnel_body,
