@@ -261,9 +261,12 @@ limit_except_set(struct conf_load *l, const struct directive *d, struct conf_nod
 /* ---- after loading ---- */
 
 static bool
-duplicate(struct conf_load *l, const struct location *loc)
+duplicate(struct conf_load *l, const struct location *loc, const struct location *first)
 {
-    return conf_fail_at(l, loc->pos, "duplicate location \"%.*s\"", STR(loc->name));
+    conf_fail_at(l, loc->pos, "duplicate location \"%.*s\"", STR(loc->name));
+    conf_hint(l, "the first one is in %.*s:%u: move what this one says into its braces",
+              STR(config_pos_file(conf_config(l), first->pos)), first->pos.line);
+    return false;
 }
 
 static bool
@@ -276,7 +279,7 @@ tree_add_path(struct conf_load *l, struct location_tree *t, struct location *loc
         return conf_fail_at(l, loc->pos, "out of memory");
     place = loc->kind == LOCATION_EXACT ? &node->exact : &node->prefix;
     if (*place != NULL)
-        return duplicate(l, loc);
+        return duplicate(l, loc, *place);
     *place = loc;
     if (!loc->auto_redirect || loc->kind == LOCATION_EXACT || loc->name.len < 2 ||
         loc->name.ptr[loc->name.len - 1] != '/')
@@ -326,7 +329,7 @@ tree_add(struct conf_load *l, struct location_tree *t, struct location *loc)
         return tree_add_regex(l, t, loc);
     case LOCATION_NAMED:
         if (hash_get(&t->named, loc->name) != NULL)
-            return duplicate(l, loc);
+            return duplicate(l, loc, hash_get(&t->named, loc->name));
         return hash_set(&t->named, loc->name, loc) || conf_fail_at(l, loc->pos, "out of memory");
     }
     return true;
