@@ -74,6 +74,10 @@ struct xmem *xmem_ref(struct xmem *m);
 /* The last one runs the arena's cleanups and gives it back. */
 void xmem_put(struct xmem *m);
 
+/* For who hears of an exchange that has waited, before its next system call: with many of them its memory has left the
+ * cache, and comes back while the kernel works. */
+void exchange_prefetch(const struct exchange *x);
+
 struct exchange {
     const struct exchange_kind *kind;
     const struct sink_ops *sink;

@@ -291,6 +291,7 @@ check_path(struct request *r, const struct target *t)
         return fine;
     }
     text_init(&path, request_arena(r));
+    r->uri = S(""); /* for the log */
     if (!target_normalise(t->path, merge, &path, &plain))
         return (struct verdict){ 400, "client sent invalid request" };
     r->uri = text_str(&path);

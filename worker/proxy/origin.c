@@ -791,7 +791,10 @@ origin_on_ready(struct ready_hook *h, struct exchange *x)
 static void
 origin_on_event(struct conn *c)
 {
-    origin_run(c->owner);
+    struct origin *o = c->owner;
+
+    exchange_prefetch(&o->r->x);
+    origin_run(o);
 }
 
 static void
