@@ -19,6 +19,9 @@
 
 #include "build/config.h"
 #include "common/base/num.h"
+#include "common/base/panic.h"
+#include "common/base/regex.h"
+#include "common/event/offload.h"
 #include "common/shm/counters.h"
 #include "common/sys/proc.h"
 #include "master/options.h"
@@ -31,15 +34,13 @@ enum {
     DEBUG_POINTS_STOP,
 };
 
-struct core_thread_pool {
-    struct str name;
-    uint32_t threads, max_queue;
-};
-
 struct core_conf {
     struct core_settings s;
     uint32_t debug_points;
-    struct vec thread_pools; /* of struct core_thread_pool */
+    bool pcre_jit;
+    struct str lock_path;         /* only checked */
+    uint64_t timer_resolution_ms; /* only checked */
+    struct vec thread_pools;      /* names, of struct str */
     struct conf_pos affinity_pos;
 };
 
@@ -227,35 +228,34 @@ set_thread_pool(struct conf_load *l, const struct directive *d UNUSED, struct co
                 void *conf)
 {
     struct core_conf *c = conf;
-    struct core_thread_pool *pool;
+    struct str name = n->args[1], *slot;
+    uint32_t threads = str_eq(name, S("default")) ? 32 : 0, max_queue = 65536;
 
     if (c->thread_pools.arena == NULL)
-        vec_init(&c->thread_pools, conf_arena(l), sizeof(struct core_thread_pool));
-    VEC_FOREACH (other, struct core_thread_pool, &c->thread_pools) {
-        if (str_eq(other->name, n->args[1]))
-            return conf_fail(l, n, 1, "duplicate thread pool \"%.*s\"", STR(n->args[1]));
+        vec_init(&c->thread_pools, conf_arena(l), sizeof(struct str));
+    VEC_FOREACH (other, struct str, &c->thread_pools) {
+        if (str_eq(*other, name))
+            return conf_fail(l, n, 1, "duplicate thread pool \"%.*s\"", STR(name));
     }
-    pool = VEC_PUSH(&c->thread_pools, struct core_thread_pool);
-    if (pool == NULL)
-        return conf_fail(l, n, 0, "out of memory");
-    *pool = (struct core_thread_pool){ .name = n->args[1], .max_queue = 65536 };
     for (uint32_t i = 2; i < n->n; i++) {
         struct str value;
 
         if (conf_param(n->args[i], "threads", &value)) {
-            if (!pool_number(l, n, (int)i, value, &pool->threads))
+            if (!pool_number(l, n, (int)i, value, &threads))
                 return false;
         } else if (conf_param(n->args[i], "max_queue", &value)) {
-            if (!pool_number(l, n, (int)i, value, &pool->max_queue))
+            if (!pool_number(l, n, (int)i, value, &max_queue))
                 return false;
         } else {
             return conf_fail(l, n, (int)i, "invalid parameter \"%.*s\"", STR(n->args[i]));
         }
     }
-    if (pool->threads == 0 && str_eq(pool->name, S("default")))
-        pool->threads = 32;
-    if (pool->threads == 0)
-        return conf_fail(l, n, -1, "thread pool \"%.*s\" has no \"threads\"", STR(pool->name));
+    if (threads == 0)
+        return conf_fail(l, n, -1, "thread pool \"%.*s\" has no \"threads\"", STR(name));
+    slot = VEC_PUSH(&c->thread_pools, struct str);
+    if (slot == NULL || offload_pool_new(name, threads, max_queue) == NULL)
+        return conf_fail(l, n, 0, "out of memory");
+    *slot = name;
     return true;
 }
 
@@ -308,18 +308,29 @@ set_load_module(struct conf_load *l, const struct directive *d UNUSED, struct co
 }
 
 static bool
+set_pcre_jit(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+{
+    const struct core_conf *c = conf;
+
+    if (!conf_set_flag(l, d, n, conf))
+        return false;
+    regex_use_jit(c->pcre_jit);
+    return true;
+}
+
+static bool
 core_init(struct conf_load *l, struct scope *s UNUSED, void *conf)
 {
     struct core_conf *c = conf;
     struct config *config = conf_config(l);
 
     seen_pid_path[0] = '\0';
+    regex_use_jit(true);
     c->s.uid = (uid_t)-1;
     c->s.gid = (gid_t)-1;
     c->s.rlimit_nofile = c->s.rlimit_core = UINT64_MAX;
     c->s.pid_path = options_built_in(&config->arena, config->prefix, WEIR_PID_PATH);
-    c->s.lock_path = options_built_in(&config->arena, config->prefix, WEIR_LOCK_PATH);
-    return c->s.pid_path.ptr != NULL && c->s.lock_path.ptr != NULL;
+    return c->s.pid_path.ptr != NULL;
 }
 
 /* As root, workers always change to somebody: to the user that configure was told. */
@@ -355,7 +366,6 @@ core_finish(struct conf_load *l, struct scope *s UNUSED, void *conf)
                      "the number of \"worker_processes\" is not equal to the number of "
                      "\"worker_cpu_affinity\" masks, using last mask for remaining worker "
                      "processes");
-    c->s.debug_points_abort = c->debug_points != DEBUG_POINTS_NONE;
     return true;
 }
 
@@ -370,6 +380,7 @@ core_loaded(struct conf_load *l)
 
     if (config_zone(l, &nowhere, S("weir:counters"), counters_number(), &counters_zone_ops) == NULL)
         return false;
+    panic_stops = c->debug_points == DEBUG_POINTS_STOP;
     config->core = c->s;
     config->core.worker_connections = connections;
     return true;
@@ -385,7 +396,8 @@ static const struct directive core_directives[] = {
     D_CALL("user", CTX_MAIN, ARGS(1, 2), set_user),
     D_CALL("worker_processes", CTX_MAIN, ARGS(1, 1), set_worker_processes, DEFAULT(1)),
     D_CALL("pid", CTX_MAIN, ARGS(1, 1), set_pid, FIELD(struct core_conf, s.pid_path)),
-    D_PATH("lock_file", CTX_MAIN, struct core_conf, s.lock_path),
+    D_PATH("lock_file", CTX_MAIN, struct core_conf, lock_path,
+           .help = "without effect: no lock of weir's is a file"),
     D_FLAG("daemon", CTX_MAIN, struct core_conf, s.daemon, DEFAULT(on)),
     D_FLAG("master_process", CTX_MAIN, struct core_conf, s.master_process, DEFAULT(on)),
     D_CALL("worker_rlimit_nofile", CTX_MAIN, ARGS(1, 1), set_rlimit_nofile),
@@ -395,9 +407,11 @@ static const struct directive core_directives[] = {
     D_MSEC("worker_shutdown_timeout", CTX_MAIN, struct core_conf, s.shutdown_timeout_ms),
     D_STR("working_directory", CTX_MAIN, struct core_conf, s.working_directory),
     D_CALL("env", CTX_MAIN, ARGS(1, 1), set_env, .repeat = true),
-    D_MSEC("timer_resolution", CTX_MAIN, struct core_conf, s.timer_resolution_ms),
+    D_MSEC("timer_resolution", CTX_MAIN, struct core_conf, timer_resolution_ms,
+           .help = "without effect: the time is read once in each turn of the event loop"),
     D_ENUM("debug_points", CTX_MAIN, struct core_conf, debug_points, debug_points),
-    D_FLAG("pcre_jit", CTX_MAIN, struct core_conf, s.pcre_jit, DEFAULT(off)),
+    D_CALL("pcre_jit", CTX_MAIN, ARGS(1, 1), set_pcre_jit, FIELD(struct core_conf, pcre_jit),
+           DEFAULT(on)),
     D_CALL("load_module", CTX_MAIN, ARGS(1, 1), set_load_module, .repeat = true,
            .help = "accepted for modules that are built in"),
     D_CALL("thread_pool", CTX_MAIN, ARGS(2, 3), set_thread_pool, .repeat = true),

@@ -30,10 +30,12 @@
 #include "master/pidfile.h"
 #include "master/preflight.h"
 #include "master/privilege.h"
+#include "master/renew.h"
 #include "master/service.h"
 #include "master/signals.h"
 #include "master/spawn.h"
 #include "master/supervise.h"
+#include "master/texts.h"
 #include "master/zones.h"
 
 enum { READY_MS = 60000, ADOPT_MS = 2000 };
@@ -50,6 +52,7 @@ master_new(struct kept *k, const struct options *o)
     arena_init(&m->arena, 65536);
     list_init(&m->children);
     vec_init(&m->good_files, &m->arena, sizeof(struct conf_file));
+    vec_init(&m->back_files, &m->arena, sizeof(struct conf_file));
     vec_init(&m->generations, NULL, sizeof(struct generation));
     vec_init(&m->sockets, NULL, sizeof(struct held));
     vec_init(&m->zones, NULL, sizeof(struct adopted_zone));
@@ -142,6 +145,7 @@ bring_up(struct master *m)
     log_notice(0, "start worker processes");
     if (!spawn_all(m))
         return false;
+    renew_begin(m);
     m->ready_deadline.on_time = on_ready_deadline;
     timer_set(&m->ready_deadline, READY_MS);
     return true;
@@ -184,6 +188,7 @@ start_last_good(struct master *m)
     supervise_reseat(m);
     r.messages.len = 0;
     spawn_all(m);
+    renew_begin(m);
 }
 
 /* ---- into the background ---------------------------------------------------------------------------------------- */
@@ -396,6 +401,7 @@ adopt(struct master *m, struct adopted *a, struct str ctl_path)
     m->generation = m->serving;
     bind_adopt(&m->sockets, &a->sockets, &m->verdict);
     adopt_zones(m, a);
+    texts_adopt(m, a->state_fd);
     if (a->ctl_fd >= 0)
         control_adopt(m, a->ctl_fd, ctl_path);
     a->ctl_fd = -1;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -183,6 +184,53 @@ answer(const struct channel_message *m)
     text_free(&t);
 }
 
+/* The files in the descriptor, parted. False: they are not all there. */
+static bool
+read_renewed(const struct msg_renew *r, int fd, char *bytes, size_t len, struct str *contents)
+{
+    size_t at = 0;
+
+    if (pread(fd, bytes, len, 0) != (ssize_t)len)
+        return false;
+    for (uint32_t i = 0; i < r->n; i++) {
+        contents[i] = str_n(bytes + at, r->lengths[i]);
+        at += r->lengths[i];
+    }
+    return true;
+}
+
+static void
+renew(const struct channel_message *m)
+{
+    const struct msg_renew *r = m->payload;
+    const struct vec *all = &inherited->config->watched;
+    struct str contents[WATCHED_FILES_MAX];
+    struct watched_files *w;
+    struct error err = { 0 };
+    size_t len = 0;
+    char *bytes;
+
+    if (r->index >= all->len || m->n_fds != 1)
+        return;
+    w = *VEC_AT(all, struct watched_files *, r->index);
+    if (r->n != w->n)
+        return;
+    for (uint32_t i = 0; i < r->n; i++)
+        len += r->lengths[i];
+    bytes = malloc(len + 1);
+    if (bytes == NULL)
+        error_set(&err, "out of memory");
+    else if (!read_renewed(r, m->fds[0], bytes, len, contents))
+        error_set(&err, "it could not be read");
+    else if (w->renew(w, contents, &err))
+        err.text[0] = '\0';
+    if (err.text[0] != '\0')
+        log_alert(0, "renewed %s \"%.*s\" is not used: %s", w->what, STR(w->paths[0]), err.text);
+    if (bytes != NULL)
+        explicit_bzero(bytes, len);
+    free(bytes);
+}
+
 static void
 on_message(struct channel *c, const struct channel_message *m)
 {
@@ -219,6 +267,9 @@ on_message(struct channel *c, const struct channel_message *m)
         listener_tend(t->index, t->on != 0);
         break;
     }
+    case MSG_RENEW:
+        renew(m);
+        break;
     case MSG_READY:
     case MSG_DRAINING:
     case MSG_REAPED:
@@ -298,7 +349,7 @@ give_up_rights(const struct inherit *in)
         char user[256];
 
         (void)str_to_c(core->user, user, sizeof(user));
-        if (!proc_drop_user(core->uid, core->gid, user, true, &err)) {
+        if (!proc_drop_user(core->uid, core->gid, user, true, in->config->net_raw, &err)) {
             log_emerg(0, "%s", err.text);
             return false;
         }

@@ -10,7 +10,8 @@ enum {
     BAD_IN_LOG = 8,
     BAD_IN_JSON = 16,
     BAD_IN_LINE = 32,
-    BAD_IN_HTML = 64
+    IS_CONTROL = 64,
+    BAD_IN_HTML = 128
 };
 static uint8_t kinds[256];
 
@@ -35,6 +36,8 @@ kinds_init(void)
             k |= BAD_IN_JSON;
         if (c < ' ' || c >= 0x7f)
             k |= BAD_IN_LINE;
+        if (c < ' ' || c == 0x7f)
+            k |= IS_CONTROL;
         kinds[c] = k;
     }
 }
@@ -81,6 +84,9 @@ escape_uri(struct text *t, struct str s, enum escape_uri how)
         break;
     case ESCAPE_URI_COMPONENT:
         kind = BAD_IN_COMPONENT;
+        break;
+    case ESCAPE_URI_CONTROLS:
+        kind = IS_CONTROL;
         break;
     case ESCAPE_URI_HTML:
         kind = BAD_IN_HTML;

@@ -6,6 +6,7 @@
  */
 #include "common/base/panic.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 enum { PANIC_FRAMES = 64 };
 
 void (*panic_hook)(const char *line);
+bool panic_stops;
 
 static void
 write_stderr(const char *bytes, size_t n)
@@ -59,5 +61,7 @@ panic(const char *file, int line, const char *what)
     text[strlen(text) - 1] = '\0';
     if (hook != NULL)
         hook(text);
+    if (panic_stops)
+        raise(SIGSTOP);
     abort();
 }

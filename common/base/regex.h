@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * regex.h - the thin face of PCRE2. Compiled once at load (JIT when `pcre_jit` asks or by default), matched without
- * allocation.
+ * regex.h - the thin face of PCRE2. Compiled once at load, to machine code unless `pcre_jit off` forbids it, matched
+ * without allocation.
  */
 #ifndef WEIR_BASE_REGEX_H
 #define WEIR_BASE_REGEX_H
@@ -17,6 +17,8 @@ struct regex_match {
     size_t at[REGEX_CAPTURES_MAX * 2];
 };
 
+/* Whether patterns are compiled to machine code, and those that have been are matched by it; true at first. */
+void regex_use_jit(bool on);
 /*
  * NULL on a bad pattern: `err` then holds nginx's whole message: `pcre2_compile() failed: ... in
  * "pattern" at "rest"` or what else is wrong, with the pattern. Lives as

@@ -36,6 +36,11 @@ struct msg_tend {
     uint32_t index;
     uint32_t on; /* 0: its worker is there again */
 };
+struct msg_renew {
+    uint32_t index; /* in config->watched */
+    uint32_t n;     /* files, one behind the other in the message's descriptor */
+    uint32_t lengths[2];
+};
 struct msg_stuck {
     char zone[64];
     uint32_t owner_tid;

@@ -81,6 +81,35 @@ fail:
     return false;
 }
 
+bool
+file_stamp_of(const char *path, struct file_stamp *s)
+{
+    struct stat st;
+
+    *s = (struct file_stamp){ 0 };
+    if (stat(path, &st) != 0)
+        return false;
+    s->dev = st.st_dev;
+    s->ino = st.st_ino;
+    s->size = st.st_size;
+    s->modified = st.st_mtim;
+    s->changed = st.st_ctim;
+    return true;
+}
+
+static bool
+is_same_time(struct timespec a, struct timespec b)
+{
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+bool
+file_stamp_is_same(const struct file_stamp *a, const struct file_stamp *b)
+{
+    return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+           is_same_time(a->modified, b->modified) && is_same_time(a->changed, b->changed);
+}
+
 /* The rename is to survive a crash too; a directory that cannot be synced is no error. */
 static void
 sync_directory(const char *path)
@@ -185,4 +214,27 @@ file_make_dir(const char *path, mode_t mode, uid_t uid, gid_t gid, struct error 
         return false;
     }
     return true;
+}
+
+int
+file_make_parents(const char *path, mode_t mode)
+{
+    char part[PATH_MAX];
+    size_t len = strlen(path);
+
+    if (len >= sizeof(part))
+        return ENAMETOOLONG;
+    memcpy(part, path, len + 1);
+    for (char *slash = strchr(part + 1, '/'); slash != NULL && slash[1] != '\0';
+         slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(part, mode) == 0) {
+            if (chmod(part, mode) != 0)
+                return errno;
+        } else if (errno != EEXIST) {
+            return errno;
+        }
+        *slash = '/';
+    }
+    return 0;
 }

@@ -5,6 +5,7 @@
 #     $certs->make('a', names => ['a.example']);               # a.crt, a.key: signed by the authority, EC unless rsa => 1
 #     $certs->make('old', days => -1, ca => 'other');          # expired; signed by an authority of that name
 #     $certs->path('a.crt'), $certs->text('a.crt'), $certs->dir
+#     $certs->make('b', ocsp => $url, usage => 'OCSPSigning', authority => 1);   # further extensions
 #     $certs->revoke('a'); $certs->crl;                        # ca.crl
 #
 # An authority NAME is made at its first mention: NAME.crt, NAME.key; "ca" by default.
@@ -82,7 +83,10 @@ sub make ($self, $name, %option) {
     $self->authority($ca);
     $self->key($name, $option{rsa});
     $self->openssl('req', '-new', '-key', "$name.key", '-out', "$name.csr", '-subj', $option{subject} // "/CN=$names[0]");
-    $self->write("$name.ext", 'subjectAltName=' . join(',', map { "DNS:$_" } @names) . "\nbasicConstraints=CA:FALSE\n");
+    $self->write("$name.ext", 'subjectAltName=' . join(',', map { "DNS:$_" } @names)
+          . "\nbasicConstraints=CA:" . ($option{authority} ? "TRUE" : "FALSE") . "\n"
+          . ($option{ocsp} ? "authorityInfoAccess=OCSP;URI:$option{ocsp}\n" : '')
+          . ($option{usage} ? "extendedKeyUsage=$option{usage}\n" : ''));
     $self->{serial}{$name} = sprintf '%X', $serial++;
     if ($days < 0) {
         $self->_sign_expired($name, $ca);

@@ -3,7 +3,7 @@
 #
 #     my $origin = Origin->new('/a' => { body => 'one', fields => ['X-Y: z'] }, '*' => { status => 404 });
 #     proxy_pass $origin->{url};  $origin->{address} is "127.0.0.1:PORT" (or "unix:/path" with unix => 1 before the paths;
-#     host => '127.0.0.2', port => n, backlog => n and accept => 0 can stand there too)
+#     host => '127.0.0.2', port => n, backlog => n and accept => 0 can stand there too, and tls => { .. }: TlsOrigin.pm)
 #
 # Keys of an answer:
 #   status, reason, version, body, fields (lines or a hash); a key with an underscore such as cache_control is a field
@@ -30,12 +30,13 @@ use Time::HiRes qw(time);
 
 use Client;
 use Port;
+use TlsOrigin;
 
 my @origins;
 
 sub new ($class, @script) {
     my %option;
-    while (@script && $script[0] =~ /^(unix|host|port|backlog|accept)$/) {
+    while (@script && $script[0] =~ /^(unix|host|port|backlog|accept|tls)$/) {
         my ($name, $value) = splice @script, 0, 2;
         $option{$name} = $value;
     }
@@ -57,6 +58,7 @@ sub new ($class, @script) {
         bind($listener, pack_sockaddr_in($port, inet_aton($host))) or die "bind: $!";
         @$self{qw(address url)} = ("$host:$port", "http://$host:$port");
     }
+    $self->{url} =~ s/^http/https/ if $option{tls};
     listen($listener, $option{backlog} // 1024) or die "listen: $!";
     socketpair($self->{control}, my $control, AF_UNIX, SOCK_STREAM, 0) or die "socketpair: $!";
 
@@ -67,7 +69,8 @@ sub new ($class, @script) {
         close $_->{control} for @origins;
         $SIG{INT} = 'IGNORE';
         $SIG{TERM} = 'DEFAULT';
-        eval { OriginServer->new($listener, $control, { @script }, %option)->run; 1 } or print STDERR "origin: $@";
+        my $server = $option{tls} ? 'TlsOriginServer' : 'OriginServer';
+        eval { $server->new($listener, $control, { @script }, %option)->run; 1 } or print STDERR "origin: $@";
         POSIX::_exit(0);
     }
     $self->{pid} = $pid;
@@ -113,6 +116,9 @@ sub requests ($self, $path = undef) {
 
 sub last_request ($self) { ($self->requests)[-1] }
 
+# With tls: what came of all handshakes so far, in order: { name, protocol, cipher, alpn, reused, client } or { error }.
+sub handshakes ($self) { @{ $self->_ask('handshakes') } }
+
 # Connections accepted so far, and those that are open now.
 sub connections ($self) { $self->_ask('connections') }
 sub open_now ($self)    { $self->_ask('open') }
@@ -133,7 +139,7 @@ sub wait_requests ($self, $count, $path = undef) {
 
 # The value of a field in one of the requests: undef without it; in list context all values.
 sub field ($request, $name) {
-    my @values = map { $_->[1] } grep { lc $_->[0] eq lc $name } @{ $request->{fields} };
+    my @values = map { $_->[1] } grep { lc($_->[0] // '') eq lc $name } @{ $request->{fields} };
     return wantarray ? @values : $values[0];
 }
 
@@ -262,6 +268,14 @@ sub accept ($self) {
     };
 }
 
+# As sysread (with the bytes behind it) and syswrite, also over TLS.
+sub read_some ($self, $c) {
+    my $n = sysread($c->{fh}, my $bytes, 65536);
+    return ($n, $bytes);
+}
+
+sub write_some ($self, $c, $bytes) { syswrite($c->{fh}, $bytes) }
+
 sub drop ($self, $c, $reset = 0) {
     setsockopt($c->{fh}, SOL_SOCKET, SO_LINGER, pack('ii', 1, 0)) if $reset;
     close $c->{fh};
@@ -297,7 +311,7 @@ sub send ($self, $c) {
             }
             return $self->drop($c, $what eq 'reset');
         }
-        my $n = syswrite($c->{fh}, $item);
+        my $n = $self->write_some($c, $item);
         if (!defined $n) {
             $self->drop($c) unless $!{EAGAIN};
             return;
@@ -312,7 +326,7 @@ sub send ($self, $c) {
 }
 
 sub receive ($self, $c) {
-    my $n = sysread($c->{fh}, my $bytes, 65536);
+    my ($n, $bytes) = $self->read_some($c);
     if (!defined $n) {
         $self->drop($c) unless $!{EAGAIN};
         return;

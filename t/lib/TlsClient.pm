@@ -3,7 +3,7 @@
 #
 #     my $c = TlsClient->new($weir->port, name => 'a.example') // die TlsClient->why;
 #     $c->send_request('GET', '/'); $c->answer;               # and all else that Client has
-#     $c->certificate_name, ->protocol, ->cipher, ->alpn, ->reused, ->closed_cleanly
+#     $c->certificate_name, ->protocol, ->cipher, ->alpn, ->reused, ->serial, ->closed_cleanly
 #     my $session = $c->session;                              # for: TlsClient->new(..., session => $session)
 #
 # Options: name (SNI), min and max (TLS1.2 ..: 'TLSv1.2'), alpn ([..]), cert and key (paths), ciphers, session, tickets (1),
@@ -148,6 +148,12 @@ sub certificate_name ($self) {
     my $certificate = Net::SSLeay::get_peer_certificate($self->{ssl}) or return undef;
     return Net::SSLeay::X509_NAME_get_text_by_NID(Net::SSLeay::X509_get_subject_name($certificate),
         Net::SSLeay::NID_commonName()) =~ s/\0\z//r;
+}
+
+# In hexadecimal digits, as Certs has it.
+sub serial ($self) {
+    my $certificate = Net::SSLeay::get_peer_certificate($self->{ssl}) or return undef;
+    return Net::SSLeay::P_ASN1_INTEGER_get_hex(Net::SSLeay::X509_get_serialNumber($certificate)) =~ s/^0+//r;
 }
 
 sub DESTROY ($self) {

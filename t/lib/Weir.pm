@@ -139,7 +139,10 @@ sub conf_text ($class, %option) {
         return join "\n", grep { my ($word) = /^\s*(\w+)/; $text !~ /^\s*$word\s/m } @lines;
     };
     my $workers = $option{workers} // 1;
-    $main = "master_process off;\n$main" if $ENV{WEIR_VALGRIND} && $main !~ /master_process/;
+    if ($ENV{WEIR_VALGRIND}) {    # which cannot tell what machine code made at run time looks at
+        $main = "master_process off;\n$main" if $main !~ /master_process/;
+        $main = "pcre_jit off;\n$main"       if $main !~ /pcre_jit/;
+    }
     my $main_lines =
       $unless->($main, "worker_processes $workers;", 'pid %dir%/weir.pid;', 'error_log %dir%/error.log info;');
     my $http_lines = $unless->(

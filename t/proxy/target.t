@@ -63,7 +63,6 @@ for my $case (
     [ 'location @x { proxy_pass http://127.0.0.1/y; }'  => qr/cannot have URI part/ ],
     [ 'location / { proxy_pass 127.0.0.1; }'            => qr/invalid URL prefix in .*:\d+/ ],
     [ 'location / { proxy_pass http://127.0.0.1:99999; }' => qr/invalid (?:port|host) in upstream/ ],
-    [ 'location / { proxy_pass https://127.0.0.1; }'    => qr/https protocol requires/ ],
     [ 'location / { proxy_pass http://127.0.0.1; proxy_pass http://127.0.0.1; }' => qr/"proxy_pass" directive is duplicate/ ],
     [ 'location / { proxy_pass http://$host; proxy_redirect default; }' => qr/"proxy_redirect default" cannot be used/ ],
     [ 'location / { proxy_pass http://127.0.0.1; proxy_buffers 1 4k; }' => qr/at least 2 "proxy_buffers"/ ],

@@ -274,7 +274,7 @@ sub_head(struct exchange *x, struct response *res)
         return true;
     response_body_changes(res);
     if (!c->last_modified) {
-        res->last_modified = -1;
+        response_drop_last_modified(res);
         res->etag = STR_NONE;
     }
     if (res->head_only || res->body == NULL)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "common/base/num.h"
+#include "worker/tls/tls.h"
 
 enum {
     IN_SIZE = 16 * 1024,    /* one read holds head and body of a small response */
@@ -402,6 +403,7 @@ take_chunked(struct h1_client *h, struct str *bytes)
     for (;;) {
         enum h1_chunk c = h1_chunk_next(&h->chunked, &in, &data);
 
+        h->coding += (h->in->end - h->in->start) - in.len - (c == CHUNK_DATA ? data.len : 0);
         h->in->start = h->in->end - (uint32_t)in.len;
         switch (c) {
         case CHUNK_DATA:
@@ -502,7 +504,8 @@ recv_until_close(struct h1_client *h, struct iovec *room, int n, size_t *got)
         return H1_RECV_BYTES;
     }
     r = read_room(h, room, n, got);
-    return r == H1_RECV_CLOSED && h->conn->error == 0 ? H1_RECV_END : r;
+    /* RFC 9112, 9.8. nginx differs: an end that anybody can forge is as good there. */
+    return r == H1_RECV_CLOSED && h->conn->error == 0 && !tls_was_cut(h->conn) ? H1_RECV_END : r;
 }
 
 /* Straight into the room, up to the end of the current chunk. */
@@ -538,6 +541,7 @@ decode_chunks(struct h1_client *h, const struct iovec *room, size_t *got)
             return H1_RECV_BYTES;
         c = h1_chunk_next(&h->chunked, &in, &data);
         h->in->start += (uint32_t)(before - in.len);
+        h->coding += before - in.len - (c == CHUNK_DATA ? data.len : 0);
         if (c == CHUNK_DATA) {
             memcpy((char *)room->iov_base + *got, data.ptr, data.len);
             *got += data.len;

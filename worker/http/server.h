@@ -58,15 +58,6 @@ struct http_socket {
     struct hash specific;           /* by address bytes: those that share the wildcard's socket */
 };
 
-/* An array that mostly gets one element: thousands of servers have three of them. */
-static inline void
-vec_init_one(struct vec *v, struct arena *a, size_t size)
-{
-    vec_init(v, a, size);
-    v->data = arena_alloc(a, size);
-    v->cap = v->data != NULL ? 1 : 0;
-}
-
 /* listen.c */
 bool listen_set(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf);
 /* When all lines are read: joins the servers' addresses, makes the configuration's listeners. */
@@ -91,5 +82,7 @@ const struct server *server_of_name(const struct http_address *a, struct str nam
 void http_start_tls(struct conn *c, const struct http_address *a);
 /* Whether each server of such an address has something to say in a handshake. */
 bool http_check_tls(struct conf_load *l, const struct http_address *a);
+/* Tells the certificates of a server that some address has `ssl` for the names that they are for. */
+bool http_name_tls(struct conf_load *l, const struct server *s);
 
 #endif

@@ -4,6 +4,7 @@
  */
 #include "worker/http/subrequest.h"
 
+#include "worker/core/explain.h"
 #include "worker/core/var.h"
 #include "worker/http/http_conf.h"
 #include "worker/http/request_body.h"
@@ -18,18 +19,17 @@ enum {
 
 /* ---- making a child ---- */
 
-/* What hangs on the client's connection is looked up while there surely is one. */
+/* A detached child may outlive the connection that its client's address hangs on. */
 static void
-remember_client(struct request *parent)
+keep_client(struct exchange *x, struct exchange *parent)
 {
-    static const char *const names[] = {
-        "remote_addr", "remote_port", "binary_remote_addr",  "server_addr",
-        "server_port", "connection",  "connection_requests", "scheme",
-        "https",       "remote_user",
-    };
+    const struct addr *client = conn_client(parent);
+    struct addr *copy = client != NULL ? ARENA_NEW(&x->mem->arena, struct addr) : NULL;
 
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        (void)var_get_named(&parent->x, str_c(names[i]));
+    if (copy == NULL)
+        return;
+    *copy = *client;
+    x->client = copy;
 }
 
 static bool
@@ -89,11 +89,8 @@ static const struct sink_ops drain_sink;
 static void
 on_child_done(struct exchange *x, void *data)
 {
-    struct request *c = request_of(x);
     const struct subrequest_options *o = data;
 
-    if (c->x.detached)
-        request_body_end(c);
     if (o->done != NULL)
         o->done(x, o->done_data);
 }
@@ -105,6 +102,10 @@ subrequest_new(struct request *parent, const struct subrequest_options *o)
     struct request *root = request_of(px->root), *c;
     struct subrequest_options *kept;
 
+    if (UNLIKELY(explain_on)) {
+        explain_step("subrequest", EXPLAIN_NOWHERE, "\"%.*s\" would be asked", STR(o->uri));
+        return NULL;
+    }
     if (px->depth > DEPTH_MAX) {
         xlog(px, LOG_LEVEL_ERROR, 0, "subrequests cycle while processing \"%.*s\"",
              LOG_STR(o->uri));
@@ -131,10 +132,12 @@ subrequest_new(struct request *parent, const struct subrequest_options *o)
         return NULL;
     }
     if (o->detached)
-        remember_client(parent);
+        var_keep_of_conn(&parent->x);
     exchange_init(&c->x, &http_exchange_kind, px, o->detached, NULL, px->conn, &drain_sink, NULL);
     c->x.done = on_child_done;
     c->x.done_data = kept;
+    if (o->detached)
+        keep_client(&c->x, px);
     if (o->detached && o->keep_body)
         request_body_share(c, parent);
     if (o->clone) {

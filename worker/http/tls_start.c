@@ -50,9 +50,46 @@ plain(struct conn *c)
         conn_close(c);
 }
 
-static const struct tls_server_ops http_tls_ops = {
-    .choose = choose, .protocols = protocols, .ready = ready, .plain = plain
-};
+/* ---- variables in a handshake ---- */
+
+static void
+describe_nothing(const struct log_context *ctx, struct text *t)
+{
+    (void)ctx, (void)t;
+}
+
+/* Neither answered nor logged. */
+static const struct exchange_kind handshake_kind = { .describe = describe_nothing };
+static const struct sink_ops handshake_sink = { .head = NULL };
+
+static struct exchange *
+exchange_new(struct conn *c, struct str name)
+{
+    struct request *r = request_new(c, codec_find(S("")), NULL);
+
+    if (r == NULL)
+        return NULL;
+    r->x.kind = &handshake_kind;
+    r->x.sink = &handshake_sink;
+    r->x.log_ctx.describe = describe_nothing;
+    r->x.log_ctx.members = NULL;
+    r->host = name;
+    (void)server_of_name(listen_address(c), name, r); /* for the captures of a pattern */
+    return &r->x;
+}
+
+static void
+exchange_over(struct exchange *x)
+{
+    exchange_abort(x, STOP_DONE);
+}
+
+static const struct tls_server_ops http_tls_ops = { .choose = choose,
+                                                    .protocols = protocols,
+                                                    .ready = ready,
+                                                    .plain = plain,
+                                                    .exchange = exchange_new,
+                                                    .exchange_over = exchange_over };
 
 void
 http_start_tls(struct conn *c, const struct http_address *a)
@@ -81,14 +118,50 @@ http_check_tls(struct conf_load *l, const struct http_address *a)
 {
     const struct scope *by_default = a->default_server->scope;
 
-    if (!a->ssl || tls_context_of(by_default) != NULL)
+    if (!a->ssl || tls_context_of(by_default) != NULL ||
+        conf_is_damaged(l, by_default, &ssl_module))
         return true;
     VEC_FOREACH (s, struct server *, &a->servers) {
-        if (tls_context_of((*s)->scope) != NULL || tls_is_rejected((*s)->scope))
+        if (tls_context_of((*s)->scope) != NULL || tls_is_rejected((*s)->scope) ||
+            conf_is_damaged(l, (*s)->scope, &ssl_module))
             continue;
         conf_fail_at(l, place_of(*s, a),
                      "no \"ssl_certificate\" is defined for the \"listen ... ssl\" directive");
         return false;
+    }
+    return true;
+}
+
+/* A host name that a certificate would have to be for; ptr NULL: what is no name, or a pattern. *.example.com and
+ * .example.com stand for any one name of theirs. */
+static struct str
+host_name_of(struct conf_load *l, const struct server_name *n)
+{
+    struct str text = n->text;
+
+    if (n->regex != NULL || str_find(text, '.') >= text.len || str_rfind(text, '*') + 1 == text.len)
+        return STR_NONE;
+    if (str_starts(text, S("*.")))
+        return arena_fmt(conf_arena(l), "any%.*s", STR(str_from(text, 1)));
+    if (str_starts(text, S(".")))
+        return str_from(text, 1);
+    return text;
+}
+
+bool
+http_name_tls(struct conf_load *l, const struct server *s)
+{
+    bool tls = false;
+
+    VEC_FOREACH (line, struct listen_line, &s->listens)
+        tls |= line->ssl;
+    if (!tls)
+        return true;
+    VEC_FOREACH (n, struct server_name, &s->names) {
+        struct str name = host_name_of(l, n);
+
+        if (name.len > 0 && !tls_name_server(l, s->scope, name, n->text, n->pos))
+            return false;
     }
     return true;
 }

@@ -74,7 +74,7 @@ events_finish(struct conf_load *l, struct scope *s, void *conf)
 static bool
 events_loaded(struct conf_load *l)
 {
-    if (events_scope(conf_config(l)) == NULL)
+    if (events_scope(conf_config(l)) == NULL && !conf_is_damaged(l, NULL, &events_module))
         return conf_fail_at(l, (struct conf_pos){ .line = 0 },
                             "no \"events\" section in configuration");
     return true;
@@ -99,7 +99,6 @@ static const struct directive events_directives[] = {
       .contexts = CTX_EVENTS,
       ARGS(1, 1),
       .set = conf_set_nothing,
-      .no_op = true,
       .repeat = true,
       .help = "without effect: debug lines are chosen by level alone" },
     D_NO_OP("worker_aio_requests", CTX_EVENTS, ARGS(1, 1),
@@ -122,5 +121,6 @@ struct module events_module = {
     .directives = events_directives,
     .finish = events_finish,
     .loaded = events_loaded,
+    .loaded_anyway = true,
     .counters = events_counters,
 };

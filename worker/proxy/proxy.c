@@ -5,7 +5,6 @@
 #include "worker/proxy/proxy.h"
 
 #include "worker/http/body.h"
-#include "worker/http/date.h"
 #include "worker/http/request_body.h"
 
 /* ---- proxy_pass ---- */
@@ -30,10 +29,11 @@ proxy_url_parse(struct str text, struct proxy_url *u)
     size_t end;
     bool unix_socket;
 
-    *u = (struct proxy_url){ .port = 80 };
-    if (!str_starts_nocase(text, S("http://")))
+    *u = (struct proxy_url){ .tls = str_starts_nocase(text, S("https://")) };
+    if (!u->tls && !str_starts_nocase(text, S("http://")))
         return false;
-    rest = str_from(text, 7);
+    u->port = u->tls ? 443 : 80;
+    rest = str_from(text, u->tls ? 8 : 7);
     unix_socket = str_starts(rest, S("unix:"));
     end = authority_end(rest);
     u->host = str_upto(rest, end);
@@ -56,13 +56,8 @@ static bool
 set_pass_const(struct conf_load *l, struct conf_node *n, struct proxy_conf *c,
                const struct location *loc)
 {
-    if (!proxy_url_parse(n->args[1], &c->url)) {
-        if (!str_starts_nocase(n->args[1], S("https://")))
-            return conf_fail(l, n, 1, "invalid URL prefix");
-        conf_fail(l, n, 1, "https protocol requires TLS towards origins");
-        conf_hint(l, "this version does not support it");
-        return false;
-    }
+    if (!proxy_url_parse(n->args[1], &c->url))
+        return conf_fail(l, n, 1, "invalid URL prefix");
     if (!complete_uri(&c->url, conf_arena(l)))
         return conf_fail(l, n, 0, "no memory");
     if (c->url.uri.len > 0 &&
@@ -95,6 +90,16 @@ static const char *const hidden_names[] = {
     NULL,
 };
 
+/* Whether a URL may be one of https: a variable one may turn out so. */
+static bool
+may_need_tls(const struct proxy_conf *c)
+{
+    if (!c->pass.set)
+        return false;
+    return template_is_const(&c->pass) ? c->url.tls
+                                       : !str_starts_nocase(c->pass.text, S("http://"));
+}
+
 static bool
 proxy_finish(struct conf_load *l, struct scope *s, void *conf)
 {
@@ -109,6 +114,8 @@ proxy_finish(struct conf_load *l, struct scope *s, void *conf)
         if (c->group == NULL)
             return false;
     }
+    if (may_need_tls(c) && !upstream_tls_finish(l, s, &c->tls, "proxy"))
+        return false;
     return proxy_request_finish(l, s, c) && proxy_redirect_finish(l, c);
 }
 
@@ -177,6 +184,16 @@ make_head(struct proxy_exchange *p)
     return false;
 }
 
+/* The connection failed; TLS says more than an errno. */
+static void
+blame_conn(struct origin *o, const char *what)
+{
+    const char *problem = tls_problem(o->conn);
+
+    (void)origin_blame(o, UPSTREAM_ERROR, problem == NULL ? o->conn->error : 0,
+                       problem != NULL ? problem : what);
+}
+
 static enum sent
 proxy_send(struct origin *o, struct source *body)
 {
@@ -188,7 +205,7 @@ proxy_send(struct origin *o, struct source *body)
     case H1_SENT_WAITS:
         return SENT_WAITS;
     case H1_SENT_FAILED:
-        (void)origin_blame(o, UPSTREAM_ERROR, o->conn->error, "send() failed");
+        blame_conn(o, "send() failed");
         return SENT_FAILED;
     case H1_SENT_BODY_FAILED:
         break;
@@ -227,8 +244,6 @@ fill_response(struct origin *o, const struct h1_response_head *head)
         res->length = 0;
     res->content_type = fields_value(&res->fields, FIELD_CONTENT_TYPE);
     res->etag = fields_value(&res->fields, FIELD_ETAG);
-    res->last_modified = -1;
-    (void)date_parse(fields_value(&res->fields, FIELD_LAST_MODIFIED), &res->last_modified);
 }
 
 /* The log line of a response head that is none. */
@@ -244,10 +259,7 @@ bad_head(struct origin *o, const char *why)
 static enum recv
 closed(struct origin *o)
 {
-    int err = o->conn->error;
-
-    (void)origin_blame(o, UPSTREAM_ERROR, err,
-                       err != 0 ? "recv() failed" : "upstream prematurely closed connection");
+    blame_conn(o, o->conn->error != 0 ? "recv() failed" : "upstream prematurely closed connection");
     return GOT_FAILED;
 }
 
@@ -292,7 +304,10 @@ proxy_recv_head(struct origin *o, struct response *res)
 static enum recv
 to_recv(struct origin *o, enum h1_recv r, size_t got)
 {
-    o->attempt->bytes_received += got;
+    struct h1_client *h1 = &proxy_of_origin(o)->h1;
+
+    o->attempt->bytes_received += got + h1->coding;
+    h1->coding = 0;
     switch (r) {
     case H1_RECV_BYTES:
         return GOT_BYTES;
@@ -363,22 +378,30 @@ proxy_describe(const struct origin *o, struct text *t)
 {
     struct str addr = o->attempt != NULL ? o->attempt->addr : STR_NONE;
 
-    TEXT_LIT(t, "http://");
+    text_add(t, str_c(proxy_scheme(&proxy_of_origin(o)->url)));
+    TEXT_LIT(t, "://");
     text_add(t, addr);
     if (str_starts(addr, S("unix:")))
         text_char(t, ':');
     proxy_add_target(t, proxy_of_origin(o));
 }
 
+static bool
+proxy_head(struct origin *o, struct text *t)
+{
+    return proxy_write_head(proxy_of_origin(o), t);
+}
+
 static const struct origin_driver proxy_driver = {
+    .prefix = "proxy",
     .ops = &proxy_stream_ops,
     .open = proxy_open,
     .body = proxy_body,
     .upgrade = upgrade_check,
-    .tunnel = upgrade_tunnel,
-    .tunnel_close = upgrade_close,
+    .release = upgrade_release,
     .rewrite = proxy_redirect_apply,
     .describe = proxy_describe,
+    .head = proxy_head,
 };
 
 /* ---- the content handler ---- */
@@ -390,6 +413,16 @@ proxy_of(struct exchange *x)
                                 offsetof(struct proxy_exchange, h1));
 }
 
+static enum phase_result
+resolve(struct proxy_exchange *p)
+{
+    enum phase_result result = origin_resolve(&p->place);
+
+    p->url.port = p->place.port;
+    p->group = p->place.group;
+    return result;
+}
+
 /* proxy_pass with variables: the URL of this request. */
 static enum phase_result
 make_url(struct proxy_exchange *p, struct request *r)
@@ -397,14 +430,17 @@ make_url(struct proxy_exchange *p, struct request *r)
     struct str text;
 
     if (p->url.host.len > 0)
-        return proxy_resolve(p, r);
+        return resolve(p);
     text = template_expand(&r->x, &p->conf->pass);
     if (!proxy_url_parse(text, &p->url) || !complete_uri(&p->url, request_arena(r)) ||
         !field_value_valid(p->url.host)) {
         xlog(&r->x, LOG_LEVEL_ERROR, 0, "invalid URL prefix in \"%.*s\"", LOG_STR(text));
         return phase_respond(&r->x, 500);
     }
-    return proxy_resolve(p, r);
+    p->place = (struct origin_place){
+        .r = r, .host = p->url.host, .port = p->url.port, .tls = p->url.tls
+    };
+    return resolve(p);
 }
 
 static enum phase_result
@@ -458,9 +494,16 @@ take_body(struct proxy_exchange *p, struct request *r)
     struct origin *o = &p->origin;
     enum phase_result result;
 
-    if (p->conf->body.set || !p->conf->origin.pass_request_body) {
-        p->set_body = p->conf->body.set ? template_expand(&r->x, &p->conf->body) : STR_NONE;
-        o->body_length = (int64_t)p->set_body.len;
+    if (p->conf->body.set) {
+        result = request_body_collect(r); /* $request_body may stand in the text */
+        if (result == PHASE_NEXT) {
+            p->set_body = template_expand(&r->x, &p->conf->body);
+            o->body_length = (int64_t)p->set_body.len;
+        }
+        return result;
+    }
+    if (!p->conf->origin.pass_request_body) {
+        o->body_length = 0;
         request_body_discard(r);
         return PHASE_NEXT;
     }
@@ -474,6 +517,16 @@ take_body(struct proxy_exchange *p, struct request *r)
         o->body = request_body_open(r, &r->x); /* NULL: it went to another origin as it came */
         o->body_length = o->body != NULL ? (int64_t)request_body_received(r) : 0;
     }
+    return result;
+}
+
+static enum phase_result
+prepare_tls(struct proxy_exchange *p, struct exchange *x)
+{
+    enum phase_result result = upstream_tls_prepare(&p->tls, x, &p->conf->tls, p->url.host_header);
+
+    if (result == PHASE_NEXT)
+        p->origin.tls = &p->tls->client;
     return result;
 }
 
@@ -498,6 +551,8 @@ proxy_content(struct exchange *x)
         p->body_ready = true;
     }
     result = find_group(p, r);
+    if (result == PHASE_NEXT && p->url.tls)
+        result = prepare_tls(p, x);
     if (result != PHASE_NEXT)
         return result;
     if (!make_method(p, r))
@@ -550,7 +605,10 @@ static const struct directive proxy_directives[] = {
            FIELD(struct proxy_conf, cookie_domains), .inherit = I_LIST),
     D_CALL("proxy_cookie_path", ORIGIN_CTX, ARGS(1, 2), proxy_cookie_set,
            FIELD(struct proxy_conf, cookie_paths), .inherit = I_LIST),
+    D_CALL("proxy_cookie_flags", ORIGIN_CTX, ARGS(1, 4), proxy_cookie_flags_set,
+           FIELD(struct proxy_conf, cookie_flags), .inherit = I_LIST),
     ORIGIN_DIRECTIVES("proxy", struct proxy_conf, "proxy_temp"),
+    UPSTREAM_TLS_DIRECTIVES("proxy", ORIGIN_CTX, struct proxy_conf),
     D_END,
 };
 
@@ -560,4 +618,5 @@ struct module proxy_module = {
     .directives = proxy_directives,
     .variables = proxy_variables,
     .finish = proxy_finish,
+    .lint = proxy_checks,
 };

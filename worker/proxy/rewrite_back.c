@@ -97,8 +97,8 @@ fill_default(struct conf_load *l, const struct proxy_conf *c, struct proxy_rule 
     bool has_uri = c->url.uri.len > 0;
     struct str uri = has_uri ? c->url.uri : S("/");
 
-    rule->from.text =
-        arena_fmt(conf_arena(l), "http://%.*s%.*s", STR(c->url.host_header), STR(uri));
+    rule->from.text = arena_fmt(conf_arena(l), "%s://%.*s%.*s", proxy_scheme(&c->url),
+                                STR(c->url.host_header), STR(uri));
     rule->to.text = has_uri ? c->location : S("/");
     return rule->from.text.ptr != NULL;
 }
@@ -297,9 +297,9 @@ proxy_redirect_apply(struct origin *o, struct response *res)
         if ((f = fields_get(&res->fields, FIELD_REFRESH)) != NULL)
             rewrite_refresh(r, c, f);
     }
-    if (c->cookie_domains.len == 0 && c->cookie_paths.len == 0)
+    if (c->cookie_domains.len == 0 && c->cookie_paths.len == 0 && c->cookie_flags.len == 0)
         return;
     for (f = fields_get(&res->fields, FIELD_SET_COOKIE); f != NULL;
          f = fields_more(&res->fields, f))
-        f->value = rewrite_cookie(r, c, f->value);
+        f->value = proxy_cookie_flags_apply(r, &c->cookie_flags, rewrite_cookie(r, c, f->value));
 }

@@ -8,7 +8,13 @@
 #include "worker/tls/tls_conf.h"
 
 #include "common/base/num.h"
+#include "common/sys/core_dump.h"
+#include "worker/core/template.h"
+#include "worker/tls/tls_cert_cache.h"
+#include "worker/tls/tls_certificate.h"
 #include "worker/tls/tls_conn.h"
+#include "worker/tls/tls_key_log.h"
+#include "worker/tls/tls_report.h"
 #include "worker/tls/tls_session.h"
 #include "worker/tls/tls_ticket.h"
 #include "worker/tls/tls_verify.h"
@@ -17,7 +23,7 @@ enum { BUILTIN_DEFAULT = 20480 /* sessions */ };
 
 /* ---- names of values ---- */
 
-static const struct conf_name protocol_names[] = {
+const struct conf_name tls_protocol_names[] = {
     { "SSLv2", TLS_SSLV2 },  { "SSLv3", TLS_SSLV3 },  { "TLSv1", TLS_V1 }, { "TLSv1.1", TLS_V1_1 },
     { "TLSv1.2", TLS_V1_2 }, { "TLSv1.3", TLS_V1_3 }, { NULL, 0 }
 };
@@ -27,7 +33,11 @@ static const struct conf_name verify_names[] = { { "off", TLS_VERIFY_OFF },
                                                  { "optional_no_ca", TLS_VERIFY_OPTIONAL_NO_CA },
                                                  { NULL, 0 } };
 
+static const struct conf_name error_names[] = { { "strict", 0 }, { "isolate", 1 }, { NULL, 0 } };
+
 /* ---- setters ---- */
+
+static const char no_variables; /* in add_file: a '$' is a character like others */
 
 /* A file by its path, taken from the configuration's directory. False after conf_fail. */
 static bool
@@ -38,8 +48,8 @@ file_of(struct conf_load *l, const struct conf_node *n, struct tls_file *f)
     return f->path.ptr != NULL || conf_fail(l, n, 1, "out of memory");
 }
 
-static bool
-set_file(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+bool
+tls_set_file(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
 {
     struct tls_file *f = (struct tls_file *)((char *)conf + d->offset);
 
@@ -48,11 +58,26 @@ set_file(struct conf_load *l, const struct directive *d, struct conf_node *n, vo
 }
 
 /* What may be something else than a path. */
-static bool
-is_no_path(struct str text)
+bool
+tls_is_no_path(struct str text)
 {
     return str_starts(text, S("data:")) || str_starts(text, S("engine:")) ||
            str_starts(text, S("store:"));
+}
+
+static bool
+file_with_variables(struct conf_load *l, const struct conf_node *n, struct tls_file *f)
+{
+    struct template *text = ARENA_NEW(conf_arena(l), struct template);
+
+    if (text == NULL)
+        return conf_fail(l, n, 1, "out of memory");
+    if (!template_compile(l, n, 1, n->args[1], text))
+        return false;
+    f->pos = n->arg_pos[1];
+    f->path = n->args[1];
+    f->text = text;
+    return true;
 }
 
 /* One more file of a list: certificates, their keys, keys of tickets. */
@@ -62,8 +87,6 @@ add_file(struct conf_load *l, const struct directive *d, struct conf_node *n, vo
     struct vec *files = (struct vec *)((char *)conf + d->offset);
     struct tls_file *f;
 
-    if (str_find(n->args[1], '$') < n->args[1].len)
-        return conf_fail(l, n, 1, "variables in \"%s\" are not supported by this version", d->name);
     if (files->size == 0) {
         vec_init(files, conf_arena(l), sizeof(struct tls_file));
         /* Most often there is one, and there may be thousands of servers. */
@@ -73,15 +96,17 @@ add_file(struct conf_load *l, const struct directive *d, struct conf_node *n, vo
     f = VEC_PUSH(files, struct tls_file);
     if (f == NULL)
         return conf_fail(l, n, 0, "out of memory");
-    if (!is_no_path(n->args[1]))
+    if (str_find(n->args[1], '$') < n->args[1].len && d->data == NULL)
+        return file_with_variables(l, n, f);
+    if (!tls_is_no_path(n->args[1]))
         return file_of(l, n, f);
     f->pos = n->arg_pos[1];
     f->path = n->args[1];
     return true;
 }
 
-static bool
-add_command(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+bool
+tls_add_command(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
 {
     struct vec *commands = (struct vec *)((char *)conf + d->offset);
     struct tls_command *c;
@@ -95,6 +120,21 @@ add_command(struct conf_load *l, const struct directive *d, struct conf_node *n,
     c->value = arena_str(conf_arena(l), n->args[2]);
     c->pos = n->pos;
     return (c->name.ptr != NULL && c->value.ptr != NULL) || conf_fail(l, n, 0, "out of memory");
+}
+
+static bool
+set_compression(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+{
+    if (!conf_set_flag(l, d, n, conf))
+        return false;
+#ifndef SSL_OP_NO_TX_CERTIFICATE_COMPRESSION
+    if (((struct tls_conf *)conf)->s.compress) {
+        conf_fail(l, n, 0, "\"%s\" is not supported by " OPENSSL_VERSION_TEXT, d->name);
+        conf_hint(l, "OpenSSL 3.2 is the first version that has it");
+        return false;
+    }
+#endif
+    return true;
 }
 
 static bool
@@ -164,8 +204,21 @@ ssl_init(struct conf_load *l, struct scope *s, void *conf)
     struct tls_conf *c = conf;
 
     (void)s;
-    c->shared = tls_shared_new(conf_arena(l));
+    struct str conf_dir = conf_path(l, S(""), true);
+
+    c->shared = tls_shared_new(conf_arena(l), conf_dir);
     return c->shared != NULL;
+}
+
+/* Of the configuration's http {}; NULL: there is none. */
+static struct tls_shared *
+shared_of(const struct config *c)
+{
+    VEC_FOREACH (s, struct scope *, &c->scopes) {
+        if ((*s)->kind == SCOPE_HTTP)
+            return ((const struct tls_conf *)scope_conf(*s, &ssl_module))->shared;
+    }
+    return NULL;
 }
 
 static bool
@@ -181,9 +234,32 @@ ssl_finish(struct conf_load *l, struct scope *s, void *conf)
         return conf_fail_at(l, c->verify_pos,
                             "no ssl_client_certificate or ssl_trusted_certificate for "
                             "ssl_verify_client");
+    c->s.isolate = c->isolate != 0;
     c->s.pos = VEC_AT(&c->s.certificates, struct tls_file, 0)->pos;
     c->context = tls_context_get(l, c->shared, &c->s);
     return c->context != NULL;
+}
+
+static bool
+ssl_loaded(struct conf_load *l)
+{
+    struct tls_shared *shared = shared_of(conf_config(l));
+
+    return shared == NULL || tls_expiry_set_up(l, shared);
+}
+
+static bool
+ssl_worker_init(struct config *c)
+{
+    struct tls_shared *shared = shared_of(c);
+
+    if (shared == NULL)
+        return true;
+    if (shared->contexts.n > 0)
+        core_dump_hide_memory(); /* again: the worker's limit is known now */
+    tls_report_start(shared);
+    tls_expiry_start(shared);
+    return true;
 }
 
 /* ---- for the owners of listeners ---- */
@@ -192,6 +268,12 @@ static const struct tls_conf *
 conf_of(const struct scope *s)
 {
     return scope_conf(s, &ssl_module);
+}
+
+struct tls_shared *
+tls_shared_of(const struct scope *s)
+{
+    return conf_of(s)->shared;
 }
 
 const struct tls_context *
@@ -204,6 +286,15 @@ bool
 tls_is_rejected(const struct scope *s)
 {
     return conf_of(s)->reject;
+}
+
+bool
+tls_name_server(struct conf_load *l, const struct scope *s, struct str name, struct str written,
+                struct conf_pos pos)
+{
+    struct tls_context *c = conf_of(s)->context;
+
+    return c == NULL || tls_certificates_name(l, c, name, written, pos);
 }
 
 enum tls_verdict
@@ -240,17 +331,24 @@ tls_check(const struct conn *c, const struct scope *s, struct arena *a, const ch
 enum { HS = CTX_HTTP | CTX_SRV };
 #define T             struct tls_conf
 #define FILES(nm, f)  D_CALL(nm, HS, ARGS(1, 1), add_file, FIELD(T, f), .inherit = I_LIST)
-#define A_FILE(nm, f) D_CALL(nm, HS, ARGS(1, 1), set_file, FIELD(T, f))
+#define A_FILE(nm, f) D_CALL(nm, HS, ARGS(1, 1), tls_set_file, FIELD(T, f))
 
 static const struct directive ssl_directives[] = {
     FILES("ssl_certificate", s.certificates), FILES("ssl_certificate_key", s.keys),
+    D_ENUM("ssl_certificate_error", HS, T, isolate, error_names, DEFAULT(strict)),
+    D_FLAG("ssl_certificate_watch", HS, T, s.watch, DEFAULT(off)),
+    D_CALL("ssl_certificate_cache", HS, ARGS(1, 3), tls_cert_cache_set,
+           FIELD(T, s.certificate_cache)),
     A_FILE("ssl_password_file", s.password_file),
-    D_BITS("ssl_protocols", HS, T, s.protocols, protocol_names, .initial = "TLSv1.2 TLSv1.3"),
+    D_BITS("ssl_protocols", HS, T, s.protocols, tls_protocol_names, .initial = "TLSv1.2 TLSv1.3"),
     D_STR("ssl_ciphers", HS, T, s.ciphers, .initial = "HIGH:!aNULL:!MD5"),
     D_FLAG("ssl_prefer_server_ciphers", HS, T, s.prefer_server_ciphers, DEFAULT(off)),
     D_STR("ssl_ecdh_curve", HS, T, s.curves, DEFAULT(auto)), A_FILE("ssl_dhparam", s.dhparam),
-    D_CALL("ssl_conf_command", HS, ARGS(2, 2), add_command, FIELD(T, s.commands),
+    D_CALL("ssl_conf_command", HS, ARGS(2, 2), tls_add_command, FIELD(T, s.commands),
            .inherit = I_LIST),
+    D_CALL("ssl_key_log", HS, ARGS(1, 1), tls_key_log_set, FIELD(T, s.key_log)),
+    D_CALL("ssl_certificate_compression", HS, ARGS(1, 1), set_compression, FIELD(T, s.compress),
+           DEFAULT(off)),
     D_SIZE("ssl_buffer_size", HS, T, s.buffer_size, DEFAULT(16k)),
     D_FLAG("ssl_early_data", HS, T, s.early_data, DEFAULT(off)),
     D_FLAG("ssl_reject_handshake", HS, T, reject, DEFAULT(off)),
@@ -266,7 +364,9 @@ static const struct directive ssl_directives[] = {
     D_CALL("ssl_session_cache", HS, ARGS(1, 2), set_session_cache, DEFAULT(none)),
     D_SEC("ssl_session_timeout", HS, T, s.timeout_s, DEFAULT(5m)),
     D_FLAG("ssl_session_tickets", HS, T, s.tickets, DEFAULT(on)),
-    FILES("ssl_session_ticket_key", s.ticket_keys), D_END
+    D_CALL("ssl_session_ticket_key", HS, ARGS(1, 1), add_file, FIELD(T, s.ticket_keys),
+           .inherit = I_LIST, .data = &no_variables),
+    D_END
 };
 
 struct module ssl_module = {
@@ -276,5 +376,7 @@ struct module ssl_module = {
     .directives = ssl_directives,
     .conf_init = ssl_init,
     .finish = ssl_finish,
+    .loaded = ssl_loaded,
+    .worker_init = ssl_worker_init,
     .variables = tls_variables,
 };

@@ -10,11 +10,11 @@
 struct tls_conf {
     struct tls_settings s;
     bool reject;                 /* ssl_reject_handshake */
+    uint32_t isolate;            /* ssl_certificate_error: 1 */
     struct conf_pos verify_pos;  /* of ssl_verify_client */
     struct tls_shared *shared;   /* of the configuration */
     struct tls_context *context; /* derived; NULL: no certificate */
 };
-extern struct module ssl_module;
 
 extern const struct variable tls_variables[]; /* tls_vars.c */
 

@@ -13,7 +13,6 @@
 #include "worker/tls/tls_conn.h"
 
 #include <fcntl.h>
-#include <openssl/err.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,6 +20,7 @@
 #include "common/base/num.h"
 #include "common/sys/clock.h"
 #include "worker/core/source.h"
+#include "worker/tls/tls_dynamic.h"
 #include "worker/tls/tls_error.h"
 
 enum {
@@ -99,7 +99,7 @@ out_done(struct tls *t)
 {
     uint32_t cap = t->out->cap;
 
-    if (t->out->end >= cap / 4 * 3)
+    if (cap - t->out->end < RECORD_MAX + RECORD_EXTRA)
         t->out_size = (uint32_t)num_min(OUT_MAX, (uint64_t)cap * 4);
     else if (t->out->end < cap / 4)
         t->out_size = (uint32_t)num_max(OUT_FIRST, cap / 4);
@@ -132,7 +132,6 @@ tls_send(struct tls *t)
         }
         if (r > 0) {
             t->out->start += (uint32_t)r;
-            c->sent += (size_t)r;
         }
         if (r < 0 || (size_t)r < len) {
             c->bits &= (uint8_t)~CONN_WRITABLE;
@@ -416,14 +415,17 @@ tls_free(struct tls *t)
 {
     task_cancel(&t->flush);
     list_del(&t->waiting);
+    tls_dynamic_drop(t->dynamic);
     SSL_free(t->ssl);
     buf_put_chain(t->raw);
     buf_put(t->out);
     buf_put(t->early);
     free((char *)t->name.ptr);
-    t->name = STR_NONE;
+    free((char *)t->key.ptr);
+    t->name = t->key = STR_NONE;
     t->raw = t->out = t->early = NULL;
     t->ssl = NULL;
+    t->dynamic = NULL;
     loop_defer_free(tls_give_back, t);
 }
 
@@ -479,14 +481,26 @@ tls_log(const struct tls *t, enum log_level level, int err, const char *doing, c
     ERR_clear_error();
 }
 
+/* For whoever logs what goes wrong with an origin. */
+static void
+keep_problem(struct tls *t, const char *call)
+{
+    const char *text = tls_error_text();
+
+    if (*text != '\0')
+        t->problem = arena_fmt(&t->c->arena, "%s%s", call, text).ptr;
+}
+
 /* The session is broken; what is wrong is in the library's queue, or in c->error. */
 static enum io
 tls_broke(struct tls *t, const char *call)
 {
     struct conn *c = t->c;
 
-    tls_log(t, LOG_LEVEL_INFO, c->error, t->client ? "talking to upstream" : "talking to client",
-            call);
+    if (t->client)
+        keep_problem(t, call);
+    else
+        tls_log(t, LOG_LEVEL_INFO, c->error, "talking to client", call);
     (void)send_if_writable(t); /* the alert */
     if (c->error == 0)
         c->error = EPROTO;
@@ -532,6 +546,14 @@ read_failed(struct tls *t, int result)
     }
 }
 
+/* Whether another read could bring something: it costs half as much as one that does. */
+static bool
+may_have_more(const struct tls *t)
+{
+    return t->raw_readable || t->raw_eof || t->raw != NULL || t->state != TLS_OPEN ||
+           SSL_has_pending(t->ssl);
+}
+
 /* Early data, and behind it the rest of the handshake. */
 static enum io
 read_early(struct tls *t, void *to, size_t len, size_t *got)
@@ -563,7 +585,7 @@ read_some(struct tls *t, void *to, size_t len, size_t *got)
     int r;
 
     *got = 0;
-    ERR_clear_error();
+    tls_clear_errors();
     if (t->state == TLS_EARLY) {
         enum io io = read_early(t, to, len, got);
 
@@ -601,6 +623,10 @@ tls_read(struct conn *c, struct iovec *iov, int n, size_t *got)
                 return IO_OK;
             at += part;
             *got += part;
+            if (*got > 0 && !may_have_more(t)) {
+                c->bits &= (uint8_t)~CONN_READABLE;
+                return IO_OK;
+            }
         }
     }
     return *got > 0 ? IO_OK : IO_AGAIN;
@@ -637,9 +663,28 @@ write_record(struct tls *t, const void *from, size_t len)
         (void)tls_broke(t, "SSL_write() failed");
         return false;
     }
+    t->c->sent += len;
     if (t->small_sent < SMALL_TOTAL)
         t->small_sent += (uint32_t)len;
     return true;
+}
+
+/* Records of `record` bytes, for all of which there is room. The library's buffer stays until the last one. */
+static bool
+write_records(struct tls *t, const char *from, size_t len, size_t record)
+{
+    size_t done = 0, part;
+    bool ok = true;
+
+    if (len > record)
+        SSL_clear_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS);
+    for (; ok && done < len; done += part) {
+        part = num_min(record, len - done);
+        if (part == len - done)
+            SSL_set_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS);
+        ok = write_record(t, from + done, part);
+    }
+    return ok;
 }
 
 /* What is left to be taken of an iovec. */
@@ -718,7 +763,7 @@ tls_write(struct conn *c, const struct iovec *iov, int n, bool more, size_t *tak
     for (int i = 0; i < n; i++)
         rest.left += iov[i].iov_len;
     rest_skip(&rest, 0);
-    ERR_clear_error();
+    tls_clear_errors();
     while (rest.left > 0) {
         enum io io;
         size_t len = room_for_record(t, num_min(rest.left, record_size(t)), &io);
@@ -759,9 +804,9 @@ tls_write_file(struct conn *c, int fd, uint64_t at, size_t len, bool more, size_
     *taken = 0;
     if (t->state != TLS_OPEN && t->state != TLS_EARLY)
         return IO_ERROR;
-    ERR_clear_error();
+    tls_clear_errors();
     while (len > *taken) {
-        size_t record = record_size(t), room, done = 0;
+        size_t record = record_size(t), room;
         enum io io;
         ssize_t r;
 
@@ -779,12 +824,9 @@ tls_write_file(struct conn *c, int fd, uint64_t at, size_t len, bool more, size_
             c->bits |= CONN_ERROR;
             return IO_ERROR;
         }
-        for (size_t part; done < (size_t)r; done += part) {
-            part = num_min(record, (size_t)r - done);
-            if (!write_record(t, stage + done, part))
-                return IO_ERROR;
-        }
-        *taken += done;
+        if (!write_records(t, stage, (size_t)r, record))
+            return IO_ERROR;
+        *taken += (size_t)r;
     }
     if (t->out != NULL)
         task_flush(&t->flush);
@@ -912,6 +954,25 @@ tls_was_cut(const struct conn *c)
     const struct tls *t = tls_of(c);
 
     return t != NULL && t->cut;
+}
+
+bool
+tls_is_quiet(struct conn *c)
+{
+    struct tls *t = c->layer;
+    char byte;
+    size_t got;
+
+    t->raw_readable = true;
+    return conn_read_buf(c, &byte, 1, &got) == IO_AGAIN;
+}
+
+const char *
+tls_problem(const struct conn *c)
+{
+    const struct tls *t = tls_of(c);
+
+    return t != NULL ? t->problem : NULL;
 }
 
 const struct conn_ops tls_ops = {

@@ -42,13 +42,17 @@ struct tls {
     const void *server;               /* what ops->choose said */
     struct str name;                  /* $ssl_server_name; ours */
     struct list waiting;              /* in the line of handshakes that wait for their turn */
+    struct tls_dynamic *dynamic;      /* certificates that are chosen now; NULL: none */
     struct buf *early;                /* the first early data, for the first read */
     bool early_over;                  /* there is none, or no more */
     uint64_t began_us, took_us;       /* the ClientHello was complete; from there to the end */
     void (*done)(struct conn *c, const char *why); /* the client's side */
-    struct str verify_name;
-    struct tls_resume *resume;
-    bool cut; /* the peer's end came without close_notify */
+    struct str verify_name;                        /* borrowed until `done` */
+    struct str
+        key; /* ours: what makes the connection the one that it is (tls_resume.c); ptr NULL: none */
+    bool resume;
+    bool cut;            /* the peer's end came without close_notify */
+    const char *problem; /* that ended the session; in the connection's arena */
     struct tls *next_free;
 };
 

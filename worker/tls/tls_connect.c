@@ -3,43 +3,24 @@
  * tls_connect.c - the client's side of a handshake: towards origins.
  *
  * The library finds out what is wrong with the origin's certificate, and the handshake is refused here, behind it, so that
- * the reason can be told in words. Sessions are kept where the caller wants them, the newest one of each server.
+ * the reason can be told in words.
  */
 #include <openssl/err.h>
-#include <openssl/x509v3.h>
 
+#include "common/base/num.h"
 #include "common/sys/addr.h"
 #include "common/sys/clock.h"
 #include "worker/tls/tls_conn.h"
 #include "worker/tls/tls_error.h"
-
-/* ---- sessions ---- */
-
-void
-tls_resume_forget(struct tls_resume *r)
-{
-    SSL_SESSION_free(r->session);
-    r->session = NULL;
-}
-
-/* The reference is kept. */
-static int
-on_session(SSL *ssl, SSL_SESSION *session)
-{
-    const struct tls *t = SSL_get_app_data(ssl);
-
-    if (t->resume == NULL)
-        return 0;
-    tls_resume_forget(t->resume);
-    t->resume->session = session;
-    return 1;
-}
+#include "worker/tls/tls_own.h"
+#include "worker/tls/tls_resume.h"
+#include "worker/tls/tls_x509.h"
 
 void
 tls_connect_set_up(SSL_CTX *ctx)
 {
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    SSL_CTX_sess_set_new_cb(ctx, on_session);
+    SSL_CTX_sess_set_new_cb(ctx, tls_resume_on_session);
 }
 
 /* ---- the end of the handshake ---- */
@@ -80,15 +61,21 @@ connect_lost(struct tls *t)
     connect_failed(t, what);
 }
 
-static bool
-certificate_is_for(X509 *certificate, struct str name)
+/* Both names are said, so that it shows at a glance which one is wrong. */
+static const char *
+mismatch(const struct tls *t, X509 *certificate)
 {
-    struct addr ip;
-    char text[ADDR_TEXT_MAX];
+    static char why[1024];
+    char room[512];
+    struct text names;
 
-    if (!addr_parse_ip(name, &ip))
-        return X509_check_host(certificate, name.ptr, name.len, 0, NULL) == 1;
-    return str_to_c(name, text, sizeof(text)) && X509_check_ip_asc(certificate, text, 0) == 1;
+    text_init_fixed(&names, room, sizeof(room));
+    if (certificate != NULL)
+        x509_add_names(&names, certificate);
+    snprintf(why, sizeof(why),
+             "upstream SSL certificate does not match \"%.*s\", it is for \"%.*s\"",
+             (int)num_min(t->verify_name.len, 255), t->verify_name.ptr, (int)names.len, room);
+    return why;
 }
 
 /* NULL: the origin is who it should be. */
@@ -106,11 +93,9 @@ verify(struct tls *t)
                  X509_verify_cert_error_string(result));
         return why;
     }
-    if (certificate != NULL && certificate_is_for(certificate, t->verify_name))
+    if (certificate != NULL && x509_covers(certificate, t->verify_name))
         return NULL;
-    snprintf(why, sizeof(why), "upstream SSL certificate does not match \"%.*s\"",
-             (int)(t->verify_name.len > 255 ? 255 : t->verify_name.len), t->verify_name.ptr);
-    return why;
+    return mismatch(t, certificate);
 }
 
 /* ---- steps ---- */
@@ -152,6 +137,14 @@ connect_on_event(struct conn *c)
 
 /* ---- the beginning ---- */
 
+static bool
+use_own(SSL *ssl, const struct tls_own *own)
+{
+    const struct tls_pair *p = own != NULL ? tls_own_pair(own) : NULL;
+
+    return p == NULL || SSL_use_cert_and_key(ssl, p->leaf, p->key, p->chain, 1) == 1;
+}
+
 /* False: memory. */
 static bool
 set_up(struct tls *t, const struct tls_client *o)
@@ -165,13 +158,14 @@ set_up(struct tls *t, const struct tls_client *o)
     if (o->protocols.len > 0 && SSL_set_alpn_protos(ssl, (const unsigned char *)o->protocols.ptr,
                                                     (unsigned int)o->protocols.len) != 0)
         return false;
-    if (o->resume != NULL && o->resume->session != NULL)
-        (void)SSL_set_session(ssl, o->resume->session);
+    if (!use_own(ssl, o->own) || !tls_resume_set_up(t, o))
+        return false;
+    tls_resume_offer(t);
     return true;
 }
 
 void
-tls_connect(struct conn *c, const struct tls_context *context, const struct tls_client *o)
+tls_connect(struct conn *c, const struct tls_client *o)
 {
     struct tls *t;
 
@@ -182,10 +176,9 @@ tls_connect(struct conn *c, const struct tls_context *context, const struct tls_
     buf_put_chain(t->raw); /* what was said before the handshake is no part of it */
     t->raw = NULL;
     t->client = true;
-    t->context = context;
+    t->context = o->context;
     t->done = o->done;
     t->verify_name = o->verify_name;
-    t->resume = o->resume;
     t->began_us = clock_now_us();
     if (!tls_open(t) || !set_up(t, o)) {
         connect_failed(t, "no memory for a TLS connection");

@@ -16,47 +16,35 @@
 #include "common/base/panic.h"
 #include "common/base/text.h"
 #include "common/sys/file.h"
+#include "worker/tls/tls_certificate.h"
 #include "worker/tls/tls_conn.h"
+#include "worker/tls/tls_dynamic.h"
 #include "worker/tls/tls_error.h"
+#include "worker/tls/tls_key_log.h"
 #include "worker/tls/tls_session.h"
 #include "worker/tls/tls_ticket.h"
 #include "worker/tls/tls_verify.h"
 
 enum {
     FILE_MAX = 16 * 1024 * 1024, /* bytes of a list of certificates or revocations */
-    PASSWORDS_MAX = 64 * 1024,   /* bytes of a file with passphrases */
-};
-
-/* A certificate, the rest of its chain, and its key. */
-struct pair {
-    X509 *leaf;
-    STACK_OF(X509) * chain;
-    EVP_PKEY *key;
 };
 
 /* ---- what lives as long as the configuration ---- */
 
 struct tls_shared *
-tls_shared_new(struct arena *a)
+tls_shared_new(struct arena *a, struct str conf_dir)
 {
     struct tls_shared *s = ARENA_NEW(a, struct tls_shared);
 
     if (s == NULL)
         return NULL;
     s->arena = a;
+    s->conf_dir = conf_dir;
     hash_init(&s->contexts, a);
-    hash_init(&s->pairs, a);
+    hash_init(&s->certificates, a);
+    vec_init(&s->all, a, sizeof(struct tls_certificate *));
+    hash_init(&s->passwords, a);
     return s;
-}
-
-static void
-pair_free(void *data)
-{
-    struct pair *p = data;
-
-    X509_free(p->leaf);
-    sk_X509_pop_free(p->chain, X509_free);
-    EVP_PKEY_free(p->key);
 }
 
 static void
@@ -125,17 +113,12 @@ settings_text(struct arena *a, const struct tls_settings *s, size_t *binding)
     add_files(&t, &s->ticket_keys);
     if (s->sessions != NULL)
         text_add(&t, s->sessions->name);
+    text_fmt(&t, ";%p %p %d %d %d", (void *)s->certificate_cache, (void *)s->key_log, s->isolate,
+             s->watch, s->compress);
     return text_str(&t);
 }
 
 /* ---- certificates and keys ---- */
-
-static bool
-file_fail(struct conf_load *l, const struct tls_file *f, const char *what, const char *call)
-{
-    return conf_fail_at(l, f->pos, "cannot load %s \"%.*s\": %s() failed%s", what, STR(f->path),
-                        call, tls_error_text());
-}
 
 static bool
 call_fail(struct conf_load *l, const struct tls_file *f, const char *call)
@@ -143,208 +126,107 @@ call_fail(struct conf_load *l, const struct tls_file *f, const char *call)
     return conf_fail_at(l, f->pos, "%s(\"%.*s\") failed%s", call, STR(f->path), tls_error_text());
 }
 
-static BIO *
-file_open(const struct tls_file *f)
-{
-    if (str_starts(f->path, S("data:")))
-        return BIO_new_mem_buf(f->path.ptr + 5, (int)(f->path.len - 5));
-    return BIO_new_file(f->path.ptr, "r");
-}
-
-/* Whether reading stopped because there is no further block; that is no error. */
+/* Sessions of certificates that have variables in their names are bound to the names. */
 static bool
-pem_has_ended(void)
+bind_names(struct conf_load *l, const struct tls_settings *s, EVP_MD_CTX *bind)
 {
-    unsigned long e = ERR_peek_last_error();
-
-    if (ERR_GET_LIB(e) != ERR_LIB_PEM || ERR_GET_REASON(e) != PEM_R_NO_START_LINE)
-        return false;
-    ERR_clear_error();
+    VEC_FOREACH (f, struct tls_file, &s->certificates) {
+        if (EVP_DigestUpdate(bind, f->path.ptr, f->path.len) != 1)
+            return call_fail(l, f, "EVP_DigestUpdate");
+    }
     return true;
 }
 
+/* A constant certificate; of a bad one only the place is kept. */
 static bool
-read_chain(struct conf_load *l, const struct tls_file *f, struct pair *p)
+use_certificate(struct conf_load *l, struct tls_certificate *certificate, struct tls_context *c,
+                EVP_MD_CTX *bind)
 {
-    BIO *bio = file_open(f);
-    X509 *x;
-    bool good = false;
+    const struct tls_pair *p = certificate->pair;
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int len = 0;
 
-    if (bio == NULL)
-        return file_fail(l, f, "certificate", "BIO_new_file");
-    p->leaf = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
-    p->chain = sk_X509_new_null();
-    if (p->leaf == NULL || p->chain == NULL) {
-        file_fail(l, f, "certificate", "PEM_read_bio_X509_AUX");
-        goto done;
-    }
-    while ((x = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
-        if (sk_X509_push(p->chain, x) == 0) {
-            X509_free(x);
-            file_fail(l, f, "certificate", "sk_X509_push");
-            goto done;
-        }
-    }
-    good = pem_has_ended() || file_fail(l, f, "certificate", "PEM_read_bio_X509");
-
-done:
-    BIO_free(bio);
-    return good;
-}
-
-/* Lines of the password file; tried in turn. */
-struct passwords {
-    struct str all, left, now;
-};
-
-static int
-give_password(char *to, int size, int writing, void *data)
-{
-    struct passwords *p = data;
-
-    (void)writing;
-    if (size <= 0 || p->now.len > (size_t)size)
-        return 0;
-    memcpy(to, p->now.ptr, p->now.len);
-    return (int)p->now.len;
-}
-
-/* The next passphrase; false: there is none. */
-static bool
-next_password(struct passwords *p)
-{
-    struct str line;
-
-    while (str_split(&p->left, '\n', &line)) {
-        if (line.len > 0 && line.ptr[line.len - 1] == '\r')
-            line.len--;
-        if (line.len == 0)
-            continue;
-        p->now = line;
+    if (!tls_certificate_use(l, certificate, c))
+        return false;
+    if (p == NULL)
         return true;
-    }
-    return false;
+    c->broken = false;
+    if (SSL_CTX_use_cert_and_key(c->ssl, p->leaf, p->key, p->chain, 1) != 1)
+        return call_fail(l, &certificate->file, "SSL_CTX_use_certificate");
+    if (X509_digest(p->leaf, EVP_sha256(), digest, &len) != 1 ||
+        EVP_DigestUpdate(bind, digest, len) != 1)
+        return call_fail(l, &certificate->file, "X509_digest");
+    return true;
 }
 
-static EVP_PKEY *
-read_key_with(const struct tls_file *f, struct passwords *p)
+/* RFC 8879; with all that the library has. Where that is nothing, certificates are sent as they are. */
+static void
+compress(struct tls_context *c)
 {
-    BIO *bio = file_open(f);
-    EVP_PKEY *key = NULL;
-
-    if (bio == NULL)
-        return NULL;
-    do {
+#ifdef SSL_OP_NO_TX_CERTIFICATE_COMPRESSION
+    if (!c->settings.compress)
+        SSL_CTX_set_options(c->ssl, SSL_OP_NO_TX_CERTIFICATE_COMPRESSION |
+                                        SSL_OP_NO_RX_CERTIFICATE_COMPRESSION);
+    else if (SSL_CTX_compress_certs(c->ssl, 0) != 1)
         ERR_clear_error();
-        (void)BIO_reset(bio);
-        key = PEM_read_bio_PrivateKey(bio, NULL, give_password, p);
-    } while (key == NULL && next_password(p));
-    BIO_free(bio);
-    return key;
+#else
+    (void)c;
+#endif
 }
 
 static bool
-read_passwords(struct conf_load *l, const struct tls_file *f, struct arena *a, struct passwords *p)
-{
-    struct error err;
-
-    *p = (struct passwords){ .now = S("") };
-    if (f->path.len == 0)
-        return true;
-    if (!file_read(a, f->path.ptr, PASSWORDS_MAX, &p->all, &err))
-        return conf_fail_at(l, f->pos, "%s", err.text);
-    p->left = p->all;
-    (void)next_password(p);
-    return true;
-}
-
-static bool
-read_key(struct conf_load *l, const struct tls_file *f, const struct tls_file *password_file,
-         struct pair *p)
-{
-    struct passwords passwords;
-    struct arena a;
-    bool good;
-
-    if (str_starts(f->path, S("engine:")) || str_starts(f->path, S("store:"))) {
-        conf_fail_at(l, f->pos, "cannot load certificate key \"%.*s\": not supported",
-                     STR(f->path));
-        conf_hint(l, "keys are read from files in the PEM format");
-        return false;
-    }
-    arena_init(&a, 1024);
-    good = read_passwords(l, password_file, &a, &passwords);
-    if (good) {
-        p->key = read_key_with(f, &passwords);
-        good = p->key != NULL || file_fail(l, f, "certificate key",
-                                           ERR_GET_LIB(ERR_peek_last_error()) == ERR_LIB_BIO
-                                               ? "BIO_new_file"
-                                               : "PEM_read_bio_PrivateKey");
-    }
-    if (passwords.all.len > 0)
-        OPENSSL_cleanse((void *)passwords.all.ptr, passwords.all.len);
-    arena_free(&a);
-    return good;
-}
-
-/* NULL after conf_fail. */
-static struct pair *
-pair_get(struct conf_load *l, struct tls_shared *shared, const struct tls_file *certificate,
-         const struct tls_file *key, const struct tls_file *password_file)
-{
-    struct str name =
-        arena_fmt(shared->arena, "%zu:%.*s%zu:%.*s%.*s", certificate->path.len,
-                  STR(certificate->path), key->path.len, STR(key->path), STR(password_file->path));
-    struct pair *p = name.ptr != NULL ? hash_get(&shared->pairs, name) : NULL;
-
-    if (p != NULL)
-        return p;
-    p = ARENA_NEW(shared->arena, struct pair);
-    if (name.ptr == NULL || p == NULL || !arena_on_free(shared->arena, pair_free, p)) {
-        conf_fail_at(l, certificate->pos, "out of memory");
-        return NULL;
-    }
-    if (!read_chain(l, certificate, p) || !read_key(l, key, password_file, p))
-        return NULL;
-    if (X509_check_private_key(p->leaf, p->key) != 1) {
-        conf_fail_at(l, key->pos, "SSL_CTX_use_PrivateKey(\"%.*s\") failed%s", STR(key->path),
-                     tls_error_text());
-        conf_hint(l, "the key does not belong to the certificate \"%.*s\"", STR(certificate->path));
-        return NULL;
-    }
-    if (!hash_set(&shared->pairs, name, p)) {
-        conf_fail_at(l, certificate->pos, "out of memory");
-        return NULL;
-    }
-    return p;
-}
-
-static bool
-use_pairs(struct conf_load *l, struct tls_shared *shared, const struct tls_settings *s,
-          SSL_CTX *ctx, EVP_MD_CTX *bind)
+use_certificates(struct conf_load *l, struct tls_shared *shared, const struct tls_settings *s,
+                 struct tls_context *c, EVP_MD_CTX *bind)
 {
     uint32_t i = 0;
 
+    vec_init(&c->certificates, shared->arena, sizeof(struct tls_certificate *));
+    c->broken = s->certificates.len > 0;
     VEC_FOREACH (f, struct tls_file, &s->certificates) {
-        unsigned char digest[EVP_MAX_MD_SIZE];
-        unsigned int len = 0;
-        struct pair *p;
+        struct tls_certificate *certificate;
 
         if (i >= s->keys.len)
             return conf_fail_at(l, f->pos,
                                 "no \"ssl_certificate_key\" is defined for certificate \"%.*s\"",
                                 STR(f->path));
-        p = pair_get(l, shared, f, VEC_AT(&s->keys, struct tls_file, i), &s->password_file);
-        if (p == NULL)
-            return false;
-        if (SSL_CTX_use_cert_and_key(ctx, p->leaf, p->key, p->chain, 1) != 1)
-            return call_fail(l, f, "SSL_CTX_use_certificate");
-        if (X509_digest(p->leaf, EVP_sha256(), digest, &len) != 1 ||
-            EVP_DigestUpdate(bind, digest, len) != 1)
-            return call_fail(l, f, "X509_digest");
+        if (tls_dynamic_is(f, VEC_AT(&s->keys, struct tls_file, i))) {
+            c->dynamic = true;
+        } else {
+            certificate = tls_certificate_get(l, shared, s, i);
+            if (certificate == NULL || !use_certificate(l, certificate, c, bind))
+                return false;
+        }
         i++;
     }
-    return true;
+    compress(c);
+    if (!c->dynamic)
+        return true;
+    c->broken = false;
+    if (!s->client) /* who connects brings his own */
+        tls_dynamic_set_up(c);
+    return bind_names(l, s, bind) && tls_passwords_get(l, shared, &s->password_file, &c->passwords);
+}
+
+static bool
+is_same_type(const struct tls_pair *a, const struct tls_pair *b)
+{
+    return EVP_PKEY_get_base_id(a->key) == EVP_PKEY_get_base_id(b->key);
+}
+
+/*
+ * A context cannot lose a certificate, only get another one of the same type. Where the type changes, connections get
+ * the certificates that are good now one by one.
+ */
+void
+tls_context_renew(struct tls_context *c, const struct tls_pair *old, const struct tls_pair *new)
+{
+    c->broken = false;
+    if (old != NULL && !is_same_type(old, new)) {
+        c->by_connection = true;
+        tls_dynamic_set_up(c);
+    }
+    if (SSL_CTX_use_cert_and_key(c->ssl, new->leaf, new->key, new->chain, 1) != 1)
+        log_alert(0, "SSL_CTX_use_certificate() failed%s", tls_error_text());
 }
 
 /* ---- protocols, ciphers, curves, parameters ---- */
@@ -560,9 +442,10 @@ set_up(struct conf_load *l, struct tls_shared *shared, const struct tls_settings
         tls_connect_set_up(ctx);
     else
         tls_conn_set_up(ctx);
+    tls_key_log_set_up(c);
     if (s->early_data)
         SSL_CTX_set_max_early_data(ctx, 16384);
-    return use_pairs(l, shared, s, ctx, bind) && set_up_protocols(l, s, ctx) &&
+    return use_certificates(l, shared, s, c, bind) && set_up_protocols(l, s, ctx) &&
            set_up_trust(l, s, ctx, bind) && (s->client || set_up_sessions(l, shared, s, c, bind));
 }
 

@@ -74,6 +74,7 @@ handshake_stopped(struct tls *t, int result)
         c->bits &= (uint8_t)~CONN_READABLE;
         break;
     case SSL_ERROR_WANT_WRITE:
+    case SSL_ERROR_WANT_X509_LOOKUP: /* tls_dynamic.c takes the next turn */
         break;
     default:
         t->state = TLS_FAILED;
@@ -231,20 +232,22 @@ host_name(const struct tls_hello *h)
     return name;
 }
 
-/* An alert before there is a session: fatal, unrecognized_name (RFC 6066, 3). */
+enum { ALERT_INTERNAL_ERROR = 80, ALERT_UNRECOGNIZED_NAME = 112 };
+
+/* A fatal alert before there is a session, and the end. */
 static void
-refuse_name(struct tls *t)
+refuse(struct tls *t, char alert, const char *why)
 {
-    static const char alert[] = { 21, 3, 1, 0, 2, 2, 112 };
+    const char record[] = { 21, 3, 1, 0, 2, 2, alert };
 
     t->state = TLS_FAILED;
-    t->out = buf_get(sizeof(alert));
+    t->out = buf_get(sizeof(record));
     if (t->out != NULL) {
-        memcpy(t->out->mem, alert, sizeof(alert));
-        t->out->end = sizeof(alert);
+        memcpy(t->out->mem, record, sizeof(record));
+        t->out->end = sizeof(record);
         (void)tls_send(t);
     }
-    handshake_end(t, LOG_LEVEL_INFO, 0, "handshake rejected: unrecognized server name");
+    handshake_end(t, LOG_LEVEL_INFO, 0, why);
 }
 
 static void
@@ -259,8 +262,12 @@ hello_done(struct tls *t, const struct tls_hello *h)
         return;
     }
     t->context = t->ops->choose(c, t->name, &t->server);
-    if (t->context == NULL) {
-        refuse_name(t);
+    if (t->context == NULL) { /* RFC 6066, 3 */
+        refuse(t, ALERT_UNRECOGNIZED_NAME, "handshake rejected: unrecognized server name");
+        return;
+    }
+    if (t->context->broken) {
+        refuse(t, ALERT_INTERNAL_ERROR, "handshake rejected: the certificate is isolated");
         return;
     }
     if (!tls_open(t)) {

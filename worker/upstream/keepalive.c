@@ -10,15 +10,15 @@
 
 #include "common/sys/clock.h"
 #include "worker/core/cycle.h"
+#include "worker/tls/tls.h"
 #include "worker/upstream/group.h"
 
 struct idle_conn {
     struct list node; /* in group.idle, or in spare */
     struct upstream_group *group;
-    struct conn *conn;
-    const void *key;  /* of `local` */
-    struct addr addr; /* the peer's */
-    struct addr from; /* the source address asked for; len 0: any */
+    struct conn *conn; /* its `peer` is whose it is */
+    const void *key;   /* of `local` */
+    struct addr from;  /* the source address asked for; len 0: any, and the rest is not set */
 };
 
 static struct list spare = LIST_INIT(spare); /* for the next ones: no malloc for each request */
@@ -60,10 +60,13 @@ group_close_idle(struct upstream_group *g)
         idle_end(LIST_ENTRY(g->idle.next, struct idle_conn, node));
 }
 
+/* TLS may have something to say by itself: a ticket is no answer that nobody asked for. */
 static void
 idle_on_event(struct conn *c)
 {
-    if (c->bits & (CONN_READABLE | CONN_EOF | CONN_ERROR))
+    bool ended = (c->bits & (CONN_EOF | CONN_ERROR)) != 0;
+
+    if (ended || ((c->bits & CONN_READABLE) && !(conn_is_tls(c) && tls_is_quiet(c))))
         idle_end(c->owner);
 }
 
@@ -94,8 +97,8 @@ upstream_idle_get(struct upstream_try *t)
         struct idle_conn *i = LIST_ENTRY(it, struct idle_conn, node);
         struct conn *c = i->conn;
 
-        if ((g->keepalive_local && i->key != t->pool_key) || !addr_eq(&i->addr, &p->addr) ||
-            !same_source(i, t))
+        if ((g->keepalive_local && i->key != t->pool_key) || !addr_eq(&c->peer, &p->addr) ||
+            !same_source(i, t) || !tls_serves(c, t->tls))
             continue;
         idle_remove(i);
         return c;
@@ -108,6 +111,8 @@ upstream_conn_is_quiet(struct conn *c)
 {
     char byte;
 
+    if (conn_is_tls(c))
+        return tls_is_quiet(c);
     if (c->in != NULL || recv(c->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
         (errno != EAGAIN && errno != EWOULDBLOCK))
         return false;
@@ -140,9 +145,13 @@ upstream_idle_put(struct upstream_try *t, struct conn *c)
     }
     if (g->n_idle >= g->keepalive)
         idle_end(LIST_ENTRY(g->idle.prev, struct idle_conn, node));
-    *i = (struct idle_conn){ .group = g, .conn = c, .key = t->pool_key, .addr = p->addr };
+    i->group = g;
+    i->conn = c;
+    i->key = t->pool_key;
+    i->from.len = 0;
     if (t->from != NULL)
         i->from = *t->from;
+    list_init(&i->node);
     list_add_head(&g->idle, &i->node);
     g->n_idle++;
     c->owner = i;

@@ -106,3 +106,18 @@ TEST(an_exploding_pattern_is_stopped)
     CHECK(!failed);
     arena_free(&arena);
 }
+
+TEST(without_machine_code)
+{
+    struct regex *re = compile("^a(b+)", false);
+    struct regex_match m;
+
+    REQUIRE(re != NULL);
+    regex_use_jit(false);
+    CHECK(regex_match(re, S("abbc"), &m, NULL) && m.n == 2, "compiled before");
+    CHECK_STR(group(&m, "abbc", 1), "bb");
+    re = compile("^a(b+)", false);
+    CHECK(re != NULL && regex_match(re, S("abbc"), &m, NULL) && m.n == 2, "never compiled");
+    regex_use_jit(true);
+    CHECK(re != NULL && regex_match(re, S("abbc"), &m, NULL) && m.n == 2);
+}

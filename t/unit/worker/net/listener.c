@@ -175,6 +175,10 @@ TEST_ALONE(without_descriptors_the_client_is_refused)
     struct rlimit none;
     int a, b, last;
 
+    if (getenv("VALGRIND") != NULL) {
+        printf("# not tried: valgrind accepts what the limit forbids, and closes it\n");
+        return;
+    }
     listen_on("worker_connections 100;");
     a = dial();
     UNTIL(n_accepted == 1);

@@ -19,7 +19,8 @@ static const struct {
     { "http://", NULL, NULL, NULL },
     { "http:///x", NULL, NULL, NULL },
     { "http://unix:", NULL, NULL, NULL },
-    { "https://a", NULL, NULL, NULL },
+    { "https://a/b", "a", "a", "/b" },
+    { "https:/a", NULL, NULL, NULL },
     { "a:81", NULL, NULL, NULL },
     { "", NULL, NULL, NULL },
 };
@@ -61,30 +62,5 @@ TEST(sets_of_names)
     name_set_remove(&s, S("x-own"));
     name_set_remove(&s, S("X-Never"));
     CHECK(!has(&s, "Server") && !has(&s, "X-Own"), "removed");
-    arena_free(&a);
-}
-
-TEST(what_connection_names)
-{
-    static const struct {
-        const char *value;
-        bool nominates;
-    } values[] = {
-        { "close", false }, { "Keep-Alive", false },  { "Upgrade", false },
-        { "x-foo", true },  { "close, x-foo", true }, { "", true },
-    };
-    struct arena a;
-    struct fields f;
-
-    arena_init(&a, 4096);
-    fields_init(&f, &a);
-    CHECK(!connection_nominates(&f), "none");
-    EACH (values, v) {
-        fields_init(&f, &a);
-        (void)fields_add(&f, FIELD_CONNECTION, STR_NONE, str_c(v->value));
-        CHECK_EQ(connection_nominates(&f), v->nominates, "%s", v->value);
-    }
-    (void)fields_add(&f, FIELD_CONNECTION, STR_NONE, S("close"));
-    CHECK(connection_nominates(&f), "two fields");
     arena_free(&a);
 }

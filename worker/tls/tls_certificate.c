@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tls_certificate.c - the certificates of a configuration.
+ *
+ * Servers that name the same files share what was read. With `ssl_certificate_error isolate` a bad certificate leaves its
+ * place empty: who has no other refuses handshakes. With `ssl_certificate_watch on` the master reads changed files and
+ * passes their content on; it takes the old one's place, here in the master (so that workers forked later have it) and
+ * in each worker, when it is better: key and certificate match, it is valid now, and it covers the same servers.
+ */
+#include "worker/tls/tls_certificate.h"
+
+#include <openssl/err.h>
+#include <time.h>
+
+#include "common/base/panic.h"
+#include "common/sys/file.h"
+#include "worker/tls/tls_dynamic.h"
+#include "worker/tls/tls_x509.h"
+
+enum {
+    PASSWORDS_MAX = 64 * 1024, /* bytes of a file with passphrases */
+    NAMES_SHOWN = 500,         /* bytes of a certificate's names in a message */
+};
+
+/* ---- passphrases ---- */
+
+static void
+secret_free(void *data)
+{
+    const struct str *secret = data;
+
+    OPENSSL_cleanse((void *)secret->ptr, secret->len);
+}
+
+bool
+tls_passwords_get(struct conf_load *l, struct tls_shared *shared, const struct tls_file *f,
+                  struct str *lines)
+{
+    struct str *known = f->path.len > 0 ? hash_get(&shared->passwords, f->path) : NULL;
+    struct error err;
+
+    *lines = known != NULL ? *known : S("");
+    if (f->path.len == 0 || known != NULL)
+        return true;
+    known = ARENA_NEW(shared->arena, struct str);
+    if (known == NULL)
+        return conf_fail_at(l, f->pos, "out of memory");
+    if (!file_read(shared->arena, f->path.ptr, PASSWORDS_MAX, known, &err))
+        return conf_fail_at(l, f->pos, "%s", err.text);
+    if (!arena_on_free(shared->arena, secret_free, known) ||
+        !hash_set(&shared->passwords, f->path, known))
+        return conf_fail_at(l, f->pos, "out of memory");
+    *lines = *known;
+    return true;
+}
+
+/* ---- what a certificate is good for ---- */
+
+/* The first server that the old one is good for and the new one is not; ptr NULL: there is none. */
+static struct str
+lost_name(const struct tls_certificate *c, const struct tls_pair *new)
+{
+    VEC_FOREACH (name, struct str, &c->names) {
+        if ((c->pair == NULL || x509_covers(c->pair->leaf, *name)) &&
+            !x509_covers(new->leaf, *name))
+            return *name;
+    }
+    return STR_NONE;
+}
+
+static bool
+is_better(const struct tls_certificate *c, const struct tls_pair *new, struct error *err)
+{
+    struct str lost = lost_name(c, new);
+
+    if (X509_cmp_current_time(X509_get0_notAfter(new->leaf)) < 0)
+        error_set(err, "it has expired");
+    else if (X509_cmp_current_time(X509_get0_notBefore(new->leaf)) > 0)
+        error_set(err, "it is not valid yet");
+    else if (lost.ptr != NULL)
+        error_set(err, "it is not for \"%.*s\"%s", STR(lost),
+                  c->pair != NULL ? ", as the old one is" : "");
+    else
+        return true;
+    return false;
+}
+
+/* ---- renewal ---- */
+
+static void
+replace(struct tls_certificate *c, struct tls_pair *new)
+{
+    struct tls_pair *old = c->pair;
+
+    c->pair = new;
+    c->why = S("");
+    VEC_FOREACH (context, struct tls_context *, &c->contexts)
+        tls_context_renew(*context, old, new);
+    tls_pair_put(old);
+}
+
+static void
+describe(const struct tls_pair *p, struct error *err)
+{
+    struct tm until;
+    char serial[64] = "", date[32] = "";
+    struct text t;
+
+    text_init_fixed(&t, serial, sizeof(serial) - 1);
+    x509_add_serial(&t, p->leaf);
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(p->leaf), &until) == 1)
+        (void)strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", &until);
+    error_set(err, "serial %s, valid until %s", serial, date);
+}
+
+static bool
+renew(struct watched_files *w, const struct str *contents, struct error *err)
+{
+    struct tls_certificate *c = w->owner;
+    struct tls_pair_source from = {
+        .certificate = { .name = c->file.path, .content = contents[0] },
+        .key = { .name = c->key.path, .content = contents[w->n - 1] },
+        .passwords = c->passwords,
+    };
+    struct tls_pair_error e;
+    struct tls_pair *new = tls_pair_read(&from, &e);
+
+    if (new == NULL) {
+        *err = e.error;
+        return false;
+    }
+    /* The same one is read again when its chain has changed, or the file was only touched. */
+    if ((c->pair == NULL || X509_cmp(new->leaf, c->pair->leaf) != 0) && !is_better(c, new, err)) {
+        tls_pair_put(new);
+        return false;
+    }
+    replace(c, new);
+    describe(new, err);
+    return true;
+}
+
+static bool
+watch(struct conf_load *l, struct tls_certificate *c)
+{
+    struct watched_files *w;
+
+    if (c->watched != NULL || tls_pem_is_data(c->file.path) || !str_starts(c->key.path, S("/")))
+        return true;
+    w = config_watch(l);
+    if (w == NULL)
+        return conf_fail_at(l, c->file.pos, "out of memory");
+    w->paths[w->n++] = c->file.path;
+    if (!str_eq(c->file.path, c->key.path))
+        w->paths[w->n++] = c->key.path;
+    w->what = "certificate";
+    w->renew = renew;
+    w->owner = c;
+    c->watched = w;
+    w->stamps[0] = c->stamps[0];
+    w->stamps[w->n - 1] = c->stamps[1];
+    return true;
+}
+
+/* ---- reading ---- */
+
+static bool
+bad(struct conf_load *l, const struct tls_certificate *c, const struct tls_pair_error *e)
+{
+    conf_fail_at(l, e->of_key ? c->key.pos : c->file.pos, "%s", e->error.text);
+    if (e->mismatch)
+        conf_hint(l, "the key does not belong to the certificate \"%.*s\"",
+                  STR(tls_pem_shown(c->file.path)));
+    else if (str_starts(c->key.path, S("engine:")))
+        conf_hint(l, "the library has providers in their place: \"store:URI\"");
+    return false;
+}
+
+/* The place stays empty. False after conf_fail. */
+static bool
+isolate(struct conf_load *l, struct tls_certificate *c, const struct tls_pair_error *e)
+{
+    c->why = arena_str(conf_arena(l), str_c(e->error.text));
+    if (c->why.ptr == NULL)
+        return conf_fail_at(l, c->file.pos, "out of memory");
+    conf_warn_at(l, e->of_key ? c->key.pos : c->file.pos, "%s", e->error.text);
+    conf_hint(l, "the certificate is isolated: handshakes that need it are refused");
+    return true;
+}
+
+static void
+certificate_free(void *data)
+{
+    struct tls_certificate *c = data;
+
+    tls_pair_put(c->pair);
+}
+
+static bool
+read_it(struct conf_load *l, struct tls_shared *shared, const struct tls_settings *s,
+        struct tls_certificate *c)
+{
+    struct tls_pair_source from = { .certificate.name = c->file.path, .key.name = c->key.path };
+    struct tls_pair_error e;
+
+    if (!tls_passwords_get(l, shared, &s->password_file, &c->passwords))
+        return false;
+    from.passwords = c->passwords;
+    (void)file_stamp_of(c->file.path.ptr, &c->stamps[0]);
+    (void)file_stamp_of(c->key.path.ptr, &c->stamps[1]);
+    c->pair = tls_pair_read(&from, &e);
+    if (c->pair != NULL)
+        return true;
+    return s->isolate ? isolate(l, c, &e) : bad(l, c, &e);
+}
+
+/* NULL after conf_fail. */
+static struct tls_certificate *
+certificate_new(struct conf_load *l, struct tls_shared *shared, const struct tls_settings *s,
+                uint32_t i, struct str name)
+{
+    struct tls_certificate *c = ARENA_NEW(shared->arena, struct tls_certificate), **place;
+
+    if (c == NULL || name.ptr == NULL || !arena_on_free(shared->arena, certificate_free, c))
+        goto no_memory;
+    c->file = *VEC_AT(&s->certificates, struct tls_file, i);
+    c->key = *VEC_AT(&s->keys, struct tls_file, i);
+    vec_init(&c->contexts, shared->arena, sizeof(struct tls_context *));
+    vec_init(&c->names, shared->arena, sizeof(struct str));
+    if (!read_it(l, shared, s, c))
+        return NULL;
+    place = VEC_PUSH(&shared->all, struct tls_certificate *);
+    if (place == NULL || !hash_set(&shared->certificates, name, c))
+        goto no_memory;
+    *place = c;
+    return c;
+
+no_memory:
+    conf_fail_at(l, s->pos, "out of memory");
+    return NULL;
+}
+
+struct tls_certificate *
+tls_certificate_get(struct conf_load *l, struct tls_shared *shared, const struct tls_settings *s,
+                    uint32_t i)
+{
+    struct str file = VEC_AT(&s->certificates, struct tls_file, i)->path,
+               key = VEC_AT(&s->keys, struct tls_file, i)->path;
+    struct str name = arena_fmt(shared->arena, "%zu:%.*s%zu:%.*s%.*s", file.len, STR(file), key.len,
+                                STR(key), STR(s->password_file.path));
+    struct tls_certificate *c = name.ptr != NULL ? hash_get(&shared->certificates, name) : NULL;
+
+    if (c == NULL)
+        c = certificate_new(l, shared, s, i, name);
+    if (c == NULL || (s->watch && !watch(l, c)))
+        return NULL;
+    if (c->pair == NULL && !s->isolate) { /* another server isolates it */
+        conf_fail_at(l, VEC_AT(&s->certificates, struct tls_file, i)->pos, "%.*s", STR(c->why));
+        return NULL;
+    }
+    return c;
+}
+
+bool
+tls_certificate_use(struct conf_load *l, struct tls_certificate *c, struct tls_context *by)
+{
+    struct tls_context **context = VEC_PUSH(&c->contexts, struct tls_context *);
+    struct tls_certificate **certificate = VEC_PUSH(&by->certificates, struct tls_certificate *);
+
+    if (context == NULL || certificate == NULL)
+        return conf_fail_at(l, c->file.pos, "out of memory");
+    *context = by;
+    *certificate = c;
+    return true;
+}
+
+/* ---- names ---- */
+
+static void
+warn_of_name(struct conf_load *l, const struct tls_certificate *c, struct str name,
+             struct conf_pos pos)
+{
+    struct str file = tls_pem_shown(c->file.path), names;
+    struct text t;
+
+    text_init(&t, NULL);
+    x509_add_names(&t, c->pair->leaf);
+    names = text_str(&t);
+    conf_warn_at(l, pos, "certificate \"%.*s\" does not cover server_name \"%.*s\"", STR(file),
+                 STR(name));
+    conf_hint(l, "it is for %.*s%s", (int)(names.len > NAMES_SHOWN ? NAMES_SHOWN : names.len),
+              names.ptr != NULL ? names.ptr : "", names.len > NAMES_SHOWN ? "..." : "");
+    text_free(&t);
+}
+
+bool
+tls_certificates_name(struct conf_load *l, struct tls_context *by, struct str name,
+                      struct str written, struct conf_pos pos)
+{
+    const struct tls_certificate *other = NULL;
+    bool covered = by->dynamic;
+
+    VEC_FOREACH (at, struct tls_certificate *, &by->certificates) {
+        struct tls_certificate *c = *at;
+        struct str *place = VEC_PUSH(&c->names, struct str);
+
+        if (place == NULL)
+            return conf_fail_at(l, pos, "out of memory");
+        *place = name;
+        if (c->pair == NULL)
+            covered = true; /* who knows */
+        else if (x509_covers(c->pair->leaf, name))
+            covered = true;
+        else
+            other = c;
+    }
+    if (!covered && other != NULL)
+        warn_of_name(l, other, written, pos);
+    return true;
+}
