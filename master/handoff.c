@@ -19,6 +19,7 @@
 #include "common/log/log.h"
 #include "common/shm/zone.h"
 #include "common/sys/clock.h"
+#include "common/sys/core_dump.h"
 #include "common/sys/fd.h"
 #include "master/control.h"
 #include "master/supervise.h"
@@ -287,8 +288,10 @@ handoff_exec(struct master *m, int binary_fd, const struct vec *files, struct er
     }
     log_flush();
     set_cloexec(&fds, false);
+    core_dump_restore_limit();
     fexecve(binary_fd, argv, m->kept->env);
     error_sys(err, "fexecve() of \"%s\" failed", m->kept->binary);
+    core_dump_hide_memory();
     set_cloexec(&fds, true);
 
 done:

@@ -18,6 +18,7 @@
 
 #include "common/ipc/lines.h"
 #include "common/log/log.h"
+#include "common/sys/core_dump.h"
 #include "common/sys/fd.h"
 #include "master/bind.h"
 #include "master/handoff.h"
@@ -46,6 +47,7 @@ exec_preflight(const struct master *m, int sock, int complaint, int binary)
     dup3(binary, CHILD_BINARY, O_CLOEXEC);
     close_range(CHILD_BINARY + 1, ~0U, 0);
     fd_set_nonblock(CHILD_SOCKET, false);
+    core_dump_restore_limit();
     if (argv != NULL)
         fexecve(CHILD_BINARY, argv, m->kept->env);
     fprintf(stderr, "cannot execute \"%s\": %s\n", m->kept->binary, strerror(errno));

@@ -261,9 +261,12 @@ limit_except_set(struct conf_load *l, const struct directive *d, struct conf_nod
 /* ---- after loading ---- */
 
 static bool
-duplicate(struct conf_load *l, const struct location *loc)
+duplicate(struct conf_load *l, const struct location *loc, const struct location *first)
 {
-    return conf_fail_at(l, loc->pos, "duplicate location \"%.*s\"", STR(loc->name));
+    conf_fail_at(l, loc->pos, "duplicate location \"%.*s\"", STR(loc->name));
+    conf_hint(l, "the first one is in %.*s:%u: move what this one says into its braces",
+              STR(config_pos_file(conf_config(l), first->pos)), first->pos.line);
+    return false;
 }
 
 static bool
@@ -276,7 +279,7 @@ tree_add_path(struct conf_load *l, struct location_tree *t, struct location *loc
         return conf_fail_at(l, loc->pos, "out of memory");
     place = loc->kind == LOCATION_EXACT ? &node->exact : &node->prefix;
     if (*place != NULL)
-        return duplicate(l, loc);
+        return duplicate(l, loc, *place);
     *place = loc;
     if (!loc->auto_redirect || loc->kind == LOCATION_EXACT || loc->name.len < 2 ||
         loc->name.ptr[loc->name.len - 1] != '/')
@@ -326,7 +329,7 @@ tree_add(struct conf_load *l, struct location_tree *t, struct location *loc)
         return tree_add_regex(l, t, loc);
     case LOCATION_NAMED:
         if (hash_get(&t->named, loc->name) != NULL)
-            return duplicate(l, loc);
+            return duplicate(l, loc, hash_get(&t->named, loc->name));
         return hash_set(&t->named, loc->name, loc) || conf_fail_at(l, loc->pos, "out of memory");
     }
     return true;
@@ -382,23 +385,32 @@ enum found {
     FOUND_REDIRECT, /* the URI lacks the last '/' of the location */
 };
 
+TELLER void
+explain_candidate(const char *kind, const struct location *l, const char *result)
+{
+    explain_step("location", l->pos, "%s \"%.*s\" %s", kind, STR(l->name), result);
+}
+
 static enum found
 search_paths(const struct location_tree *t, struct str uri, struct location **found)
 {
     const struct trie_node *node = t->root;
     enum found how = FOUND_NOTHING;
+    const bool telling = explain_on;
 
     for (;;) {
         struct trie_node **child;
 
         if (node->prefix != NULL) {
-            EXPLAIN("location", node->prefix->pos, "prefix \"%.*s\" fits", STR(node->prefix->name));
+            if (UNLIKELY(telling))
+                explain_candidate("prefix", node->prefix, "fits");
             *found = node->prefix;
             how = FOUND_PREFIX;
         }
         if (uri.len == 0) {
             if (node->exact != NULL) {
-                EXPLAIN("location", node->exact->pos, "exactly \"%.*s\"", STR(node->exact->name));
+                if (UNLIKELY(telling))
+                    explain_candidate("exact path", node->exact, "fits");
                 *found = node->exact;
                 return FOUND_FINAL;
             }
@@ -431,7 +443,8 @@ static bool
 search_regexes(struct search *s, const struct location_tree *t)
 {
     const struct location *tried = NULL;
-    bool use_grams = t->use_grams && !explain_on; /* each pattern is told of */
+    const bool telling = explain_on;
+    bool use_grams = t->use_grams && !telling; /* each pattern is told of */
 
     if (use_grams && !s->has_grams) {
         grams_of_subject(s->uri, &s->absent);
@@ -445,8 +458,8 @@ search_regexes(struct search *s, const struct location_tree *t)
             continue;
         tried = loc;
         fits = named_regex_match(s->r, loc->regex, s->uri);
-        EXPLAIN("location", loc->pos, "\"%.*s\" %s", STR(loc->name),
-                fits ? "matches" : "does not match");
+        if (UNLIKELY(telling))
+            explain_candidate("pattern", loc, fits ? "matches" : "does not match");
         if (!fits)
             continue;
         s->found = loc;
@@ -563,16 +576,16 @@ location_find(struct exchange *x)
     look.has_grams = false;
     if (r->server->tree != NULL)
         how = search(&look, r->server->tree);
-    if (how == FOUND_REDIRECT) {
-        EXPLAIN("location", look.found->pos,
-                "\"%.*s\" lacks the last \"/\": the client is redirected", STR(r->uri));
-        return redirect_to_slash(r, look.found);
-    }
     if (look.found != NULL)
         location_enter(r, look.found);
     else
         EXPLAIN("location", r->server->pos, "none fits \"%.*s\": the server's own settings hold",
                 STR(r->uri));
+    if (how == FOUND_REDIRECT) {
+        EXPLAIN("location", look.found->pos,
+                "\"%.*s\" lacks the last \"/\": the client is redirected", STR(r->uri));
+        return redirect_to_slash(r, look.found);
+    }
     if (HTTP_CONF(r)->internal && !r->internal) {
         EXPLAIN("location", explain_place(x->scope, "internal", S("")),
                 "clients may not ask for it");

@@ -8,6 +8,7 @@
 #include "worker/tls/tls_conf.h"
 
 #include "common/base/num.h"
+#include "common/sys/core_dump.h"
 #include "worker/core/template.h"
 #include "worker/tls/tls_cert_cache.h"
 #include "worker/tls/tls_certificate.h"
@@ -254,6 +255,8 @@ ssl_worker_init(struct config *c)
 
     if (shared == NULL)
         return true;
+    if (shared->contexts.n > 0)
+        core_dump_hide_memory(); /* again: the worker's limit is known now */
     tls_report_start(shared);
     tls_expiry_start(shared);
     return true;
