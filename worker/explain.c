@@ -18,6 +18,7 @@
 #include "common/shm/slots.h"
 #include "common/shm/zone.h"
 #include "common/sys/clock.h"
+#include "common/sys/fd.h"
 #include "common/sys/proc.h"
 #include "common/sys/socket.h"
 #include "worker/core/explain.h"
@@ -127,7 +128,7 @@ on_log(const char *level, struct str message)
     explain_step("log", EXPLAIN_NOWHERE, "[%s] %.*s", level, STR(message));
 }
 
-/* All that the error logs could say becomes part of the story. */
+/* All that the error logs could say becomes part of the story. Nothing is written to a log file of any kind. */
 static void
 tap_logs(const struct config *c)
 {
@@ -139,6 +140,8 @@ tap_logs(const struct config *c)
     }
     log_main->level = LOG_LEVEL_INFO;
     log_tap = on_log;
+    for (uint32_t i = 0; i < c->logs.len; i++)
+        fd_close(&(*VEC_AT(&c->logs, struct log_file *, i))->fd);
 }
 
 static bool
@@ -172,7 +175,7 @@ become_worker(const struct core_settings *core, struct error *err)
     if (geteuid() != 0 || core->uid == (uid_t)-1)
         return true;
     (void)str_to_c(core->user, user, sizeof(user));
-    return proc_drop_user(core->uid, core->gid, user, false, err);
+    return proc_drop_user(core->uid, core->gid, user, false, false, err);
 }
 
 static bool

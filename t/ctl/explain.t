@@ -90,6 +90,7 @@ my $weir   = Weir->new(
         server_name tls.test;
         ssl_certificate $cert.crt;
         ssl_certificate_key $cert.key;
+        ssl_key_log %dir%/keys.log;
         return 200 "\$ssl_protocol \$scheme";
     }
     server { listen 127.0.0.1:%port4%; merge_slashes off; client_max_body_size 1k; location / { proxy_pass http://app; } }
@@ -155,7 +156,7 @@ sub check_locations () {
     my $s = explain('http://one.test:%0/prefix/nested/x');
     is_deeply([(map { $_->{text} =~ /"(.*)"/ } told($s, 'location', qr/^prefix/))[0 .. 2]], ['/', '/prefix/', '/prefix/nested/'],
         'prefixes in order');
-    ok(told($s, 'location', qr/^"\\\.php\$" does not match/), 'patterns that were tried');
+    ok(told($s, 'location', qr/^pattern "\\\.php\$" does not match/), 'patterns that were tried');
     is(field($s->{response}, 'X-Nested'), undef, 'a 404 has no field without always');
     $s = explain('http://one.test:%0/final/x.php');
     ok(told($s, 'location', qr/because of "\^~"/), '^~');
@@ -262,6 +263,7 @@ sub check_access () {
 sub check_origins () {
     my $s = explain('http://one.test:%0/base/a%20b?q=1', '-H', 'X-Mine: "1"', '--client', '10.9.8.7');
     is($s->{origin_request}{line}, 'GET /other/a%20b?q=1 HTTP/1.1', 'the URI of proxy_pass');
+    is($s->{origin_url}, "http://$to/other/a%20b?q=1", 'where it would go');
     is(field($s->{origin_request}, 'X-Real-IP'), '10.9.8.7', 'a field with a variable');
     is(field($s->{origin_request}, 'Host'), 'one.test', 'Host');
     is(field($s->{origin_request}, 'X-Mine'), '"1"', "the client's field");
@@ -345,6 +347,7 @@ sub check_effects () {
     explain('http://one.test:%0/log/');
     is(-s ($weir->dir . '/probe.log') // 0, 0, 'no line in an access log');
     is($weir->access_log, '', 'nor in the other');
+    is(-s ($weir->dir . '/keys.log') // 0, 0, 'nor in that of TLS keys');
     is($origin->connections, 0, 'no connection to an origin');
     my ($status, $output) = $weir->ctl('status');
     like($output, qr/^requests_total: 0$/m,       'no request is counted');
@@ -434,6 +437,8 @@ refused(qr/unknown directive "frobnicate"/, 'a bad file', 1, 'http://x/', '-c', 
     };
     my $port     = $weir->port;
     my $question = " 1 0 one.test $port 127.0.0.1 GET%20/exact%20HTTP/1.1%0d%0aHost:%20one.test%0d%0a%0d%0a";
+    my $held = sub { scalar(() = glob "/proc/${\ $weir->pid}/fd/*") };
+    my $before = $held->();
     close $ask->($question) for 1 .. 20;
     my $answer = sub ($fh) {
         my $bits = '';
@@ -452,4 +457,6 @@ refused(qr/unknown directive "frobnicate"/, 'a bad file', 1, 'http://x/', '-c', 
     is((grep { $_ eq 'ok' || /^error explain too many/ } @all) + 0, 30, 'many at once: an answer each');
     cmp_ok((grep { $_ eq 'ok' } @all) + 0, '>=', 8, 'some are explained');
     is($weir->get('/exact', host => 'one.test')->status, 204, 'and it serves');
+    wait_for(sub { $held->() == $before }, 'the master to hold as many descriptors as before');
+    pass('the master holds nothing of it');
 }

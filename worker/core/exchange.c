@@ -17,6 +17,7 @@ enum {
         7552, /* bytes that a proxied request takes, and some; no power of two: blocks share cache sets else */
     XMEM_CHUNK = 4096,    /* of the arena behind that */
     XMEM_FREE_MAX = 4096, /* objects that a worker keeps: 32 MB */
+    CACHE_LINE = 64,
 };
 
 /* One allocation, so that an ordinary request needs no other one. */
@@ -39,6 +40,7 @@ xmem_get(void)
     if (m != NULL) {
         xmem_free_list = m->next_free;
         xmem_free_count--;
+        __builtin_prefetch(m->next_free); /* for who asks next */
     } else {
         b = aligned_alloc(16, sizeof(*b));
         if (b == NULL)
@@ -75,6 +77,28 @@ xmem_put(struct xmem *m)
     m->next_free = xmem_free_list;
     xmem_free_list = m;
     xmem_free_count++;
+}
+
+static inline void
+prefetch_lines(const void *p, unsigned lines)
+{
+    for (unsigned line = 0; line < lines; line++)
+        __builtin_prefetch((const char *)p + (size_t)line * CACHE_LINE);
+}
+
+void
+exchange_prefetch(const struct exchange *x)
+{
+    const struct xmem_block *b = CONTAINER_OF(x->mem, const struct xmem_block, mem);
+    const char *end = x->mem->arena.at;
+
+    if (end < b->first || end > b->first + sizeof(b->first)) /* it has gone on to another chunk */
+        end = b->first + sizeof(b->first) / 2;
+    for (const char *p = (const char *)b; p < end; p += (size_t)4 * CACHE_LINE)
+        prefetch_lines(p, 4);
+    if (x->root->conn != NULL)
+        prefetch_lines(x->root->conn, 3);
+    prefetch_lines(x->root->sink_data, 3);
 }
 
 static void exchange_run(struct task *t);

@@ -237,6 +237,16 @@ phase_step_told(struct exchange *x)
     return r;
 }
 
+/* The cursor stands at HTTP_POST_ACCESS, where phase_step answers with x->phase.denied. */
+static enum phase_result
+phase_denied(struct exchange *x)
+{
+    bool later =
+        x->phase.denied == 401 && x->kind->delay_denial != NULL && x->kind->delay_denial(x);
+
+    return later ? PHASE_WAIT : PHASE_JUMP;
+}
+
 /* The phases at which the engine itself has something to do. */
 #define ENGINE_PHASES (UINT32_C(1) << HTTP_POST_ACCESS | UINT32_C(1) << HTTP_LOG)
 _Static_assert(PHASES <= 32 && HTTP_LOG == PHASES - 1,
@@ -247,15 +257,13 @@ static inline ALWAYS_INLINE enum phase_result
 phase_advance(struct exchange *x, const struct phase_lists *lists)
 {
     uint32_t stops = ENGINE_PHASES | (lists != NULL ? lists->filled : 0);
-    uint16_t denied = x->phase.denied;
 
     x->phase.phase = (uint8_t)__builtin_ctz(stops & (~UINT32_C(1) << x->phase.phase));
     x->phase.index = 0;
-    if (x->phase.phase == HTTP_POST_ACCESS && denied != 0) {
-        x->phase.denied = 0;
+    if (x->phase.phase == HTTP_POST_ACCESS && x->phase.denied != 0) {
         EXPLAIN("phase", explain_place(x->scope, "satisfy", S("")),
                 "access: nobody allowed it, so the refusal holds");
-        return phase_respond(x, denied);
+        return phase_denied(x);
     }
     if (x->phase.phase == HTTP_LOG)
         return phase_respond(x, 404); /* nobody had anything for this target */
@@ -276,6 +284,12 @@ phase_step(struct exchange *x)
     const struct phase_lists *lists = x->scope->phases;
     unsigned phase = x->phase.phase;
 
+    if (phase == HTTP_POST_ACCESS && x->phase.denied != 0) {
+        int status = x->phase.denied;
+
+        x->phase.denied = 0;
+        return phase_respond(x, status);
+    }
     if (lists == NULL || x->phase.index >= lists->n[phase] || phase_is_skipped(x))
         return phase_advance(x, lists);
     return lists->run[phase][x->phase.index](x);
@@ -368,8 +382,12 @@ phase_deny(struct exchange *x, int status)
 {
     const struct phase_lists *lists = x->scope->phases;
 
-    if (lists == NULL || !lists->settings.satisfy_any || x->phase.phase != HTTP_ACCESS)
+    if (x->phase.phase != HTTP_ACCESS)
         return phase_respond(x, status);
+    if (lists == NULL || !lists->settings.satisfy_any) {
+        x->phase = (struct phase_pos){ .phase = HTTP_POST_ACCESS, .denied = (uint16_t)status };
+        return phase_denied(x);
+    }
     EXPLAIN("phase", explain_place(x->scope, "satisfy", S("")),
             "access: refused with %d, unless another check allows it", status);
     /* A challenge tells the client how to get in, so it wins over a plain refusal. */

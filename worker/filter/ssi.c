@@ -233,16 +233,17 @@ may_read(const struct ssi_page *p)
 static void
 parse_bytes(struct ssi_page *p, struct str *in)
 {
+    struct ssi_command command;
     struct str text, before;
 
     while (in->len > 0 && may_read(p) && !p->failed) {
         before = *in;
-        switch (ssi_parse(&p->parser, in, &text)) {
+        switch (ssi_parse(&p->parser, in, &text, &command)) {
         case SSI_TEXT:
             put_text(p, text, text.ptr >= before.ptr && text.ptr < before.ptr + before.len);
             break;
         case SSI_COMMAND:
-            ssi_command_run(p, &p->parser.command);
+            ssi_command_run(p, &command);
             break;
         case SSI_FAILED:
             p->failed = true;

@@ -110,7 +110,7 @@ broken(struct ssi_parser *p, const char *problem)
 static void
 mark(struct ssi_parser *p)
 {
-    p->start = p->raw.len - 1;
+    p->start = (uint32_t)p->raw.len - 1;
 }
 
 static enum ssi_place
@@ -126,14 +126,14 @@ static void
 param_name_end(struct ssi_parser *p)
 {
     p->at[p->n].name = p->start;
-    p->at[p->n].name_len = p->raw.len - 1 - p->start;
+    p->at[p->n].name_len = (uint32_t)p->raw.len - 1 - p->start;
 }
 
 static enum ssi_place
 value_end(struct ssi_parser *p)
 {
     p->at[p->n].value = p->start;
-    p->at[p->n].value_len = p->raw.len - 1 - p->start;
+    p->at[p->n].value_len = (uint32_t)p->raw.len - 1 - p->start;
     p->n++;
     return SSI_AFTER_VALUE;
 }
@@ -156,7 +156,7 @@ step_before_value(struct ssi_parser *p, char c)
     if (c != '"' && c != '\'')
         return broken(p, "a value without quotes");
     p->quote = c;
-    p->start = p->raw.len;
+    p->start = (uint32_t)p->raw.len;
     return SSI_IN_VALUE;
 }
 
@@ -166,7 +166,7 @@ step_name(struct ssi_parser *p, char c)
     if (c != '-' && !is_blank(c))
         return SSI_IN_NAME;
     p->name = p->start;
-    p->name_len = p->raw.len - 1 - p->start;
+    p->name_len = (uint32_t)p->raw.len - 1 - p->start;
     return c == '-' ? SSI_AT_DASH : SSI_BEFORE_PARAM;
 }
 
@@ -245,10 +245,8 @@ slice(const struct ssi_parser *p, size_t at, size_t len)
 }
 
 static void
-make_command(struct ssi_parser *p)
+make_command(const struct ssi_parser *p, struct ssi_command *c)
 {
-    struct ssi_command *c = &p->command;
-
     c->raw = text_str(&p->raw);
     c->name = slice(p, p->name, p->name_len);
     c->n = p->n;
@@ -268,7 +266,7 @@ give_up(struct ssi_parser *p, struct str *text)
 }
 
 static enum ssi_event
-parse_command(struct ssi_parser *p, struct str *in, struct str *text)
+parse_command(struct ssi_parser *p, struct str *in, struct str *text, struct ssi_command *command)
 {
     while (in->len > 0) {
         char c = in->ptr[0];
@@ -283,7 +281,7 @@ parse_command(struct ssi_parser *p, struct str *in, struct str *text)
         if (p->place == SSI_BROKEN && ends_broken(p))
             p->place = SSI_IN_TEXT;
         if (p->place == SSI_IN_TEXT) {
-            make_command(p);
+            make_command(p, command);
             return SSI_COMMAND;
         }
     }
@@ -291,11 +289,11 @@ parse_command(struct ssi_parser *p, struct str *in, struct str *text)
 }
 
 enum ssi_event
-ssi_parse(struct ssi_parser *p, struct str *in, struct str *text)
+ssi_parse(struct ssi_parser *p, struct str *in, struct str *text, struct ssi_command *command)
 {
     while (in->len > 0) {
         enum ssi_event event =
-            p->place == SSI_IN_TEXT ? parse_text(p, in, text) : parse_command(p, in, text);
+            p->place == SSI_IN_TEXT ? parse_text(p, in, text) : parse_command(p, in, text, command);
 
         if (event != SSI_MORE)
             return event;

@@ -29,7 +29,7 @@ struct ssi_command {
 enum ssi_event {
     SSI_MORE,    /* the bytes are used up */
     SSI_TEXT,    /* text to be passed on */
-    SSI_COMMAND, /* p->command is complete */
+    SSI_COMMAND, /* a command is complete */
     SSI_FAILED,  /* memory is out */
 };
 
@@ -55,14 +55,13 @@ struct ssi_parser {
     uint8_t matched;    /* bytes of "<!--#" at the end of the text so far */
     char quote;
     struct text raw; /* of the command, for as long as it may still turn out to be text */
-    size_t start;    /* in raw: of the name or value under way */
+    uint32_t start;  /* in raw: of the name or value under way */
     struct {
-        size_t name, name_len, value, value_len; /* in raw */
+        uint32_t name, name_len, value, value_len; /* in raw */
     } at[SSI_PARAMS_MAX];
-    size_t name, name_len; /* of the command */
+    uint32_t name, name_len; /* of the command */
     uint32_t n;
     const char *problem;
-    struct ssi_command command;
 };
 
 void ssi_parser_init(struct ssi_parser *p, uint64_t value_max);
@@ -71,7 +70,8 @@ void ssi_parser_free(struct ssi_parser *p);
  * Reads from *in, which moves on. Text is a part of *in where it can be; else it is valid until the next call. No text is
  * empty.
  */
-enum ssi_event ssi_parse(struct ssi_parser *p, struct str *in, struct str *text);
+enum ssi_event ssi_parse(struct ssi_parser *p, struct str *in, struct str *text,
+                         struct ssi_command *command);
 /* There are no more bytes: SSI_TEXT when some were held back, then SSI_MORE. */
 enum ssi_event ssi_parse_end(struct ssi_parser *p, struct str *text);
 

@@ -12,6 +12,7 @@ enum {
     SLOT_BITS = 9,
     SLOTS = 1 << SLOT_BITS,
     FIRST_ROOM = 6,
+    COPY_SPARE = 4, /* fields that filters add */
     FIELDS_MAX = 65000
 };
 
@@ -175,8 +176,10 @@ fields_reserve(struct fields *f, uint32_t n)
 bool
 fields_grow(struct fields *f)
 {
-    f->failed = !fields_make_room(f, f->cap == 0 ? FIRST_ROOM : (uint32_t)f->cap * 2);
-    return !f->failed;
+    if (fields_make_room(f, f->cap == 0 ? FIRST_ROOM : (uint32_t)f->cap * 2))
+        return true;
+    f->failed = true;
+    return false;
 }
 
 /* Puts a field at the end of its name's chain, whose first one knows the last: no walk, however many there are. */
@@ -196,7 +199,7 @@ fields_copy(struct fields *to, const struct fields *from)
     ASSERT(to->n == 0);
     if (from->n == 0)
         return true;
-    if (to->cap < from->n && !fields_make_room(to, from->n))
+    if (to->cap < from->n && !fields_make_room(to, from->n + COPY_SPARE))
         return false;
     memcpy(to->at, from->at, from->n * sizeof(*to->at));
     memcpy(to->first, from->first, FIELD_COUNT * sizeof(*to->first));

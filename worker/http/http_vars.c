@@ -397,7 +397,7 @@ get_remote_user(struct exchange *x, struct var_value *v, const void *data)
     if (value.len == 0 || !unescape_base64(&t, value) || t.failed)
         return;
     user = text_str(&t);
-    if (str_find(user, ':') < user.len)
+    if (str_find(user, ':') < user.len && user.ptr[0] != ':')
         var_found(v, str_upto(user, str_find(user, ':')));
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/sys/socket.h"
+#include "worker/core/explain.h"
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
 #define IP_BIND_ADDRESS_NO_PORT 24
@@ -55,13 +56,28 @@ connect_set_buffers(int fd, const struct connect_options *o)
         (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
 }
 
+TELLER void
+explain_connection(const struct addr *to)
+{
+    char text[ADDR_TEXT_MAX];
+
+    explain_step("connect", EXPLAIN_NOWHERE, "%.*s would be connected to",
+                 (int)addr_format(to, true, text), text);
+}
+
 struct conn *
 connect_start(const struct addr *to, const struct connect_options *o)
 {
-    int fd = connect_socket(to->sa.sa_family), on = 1, err;
+    int fd, on = 1, err;
     struct conn *c;
     bool done;
 
+    if (UNLIKELY(explain_on)) {
+        explain_connection(to);
+        errno = ECONNREFUSED;
+        return NULL;
+    }
+    fd = connect_socket(to->sa.sa_family);
     if (fd == -1)
         return NULL;
     if (!connect_bind(fd, o))
