@@ -102,8 +102,8 @@ add_file(struct conf_load *l, const struct directive *d, struct conf_node *n, vo
     if (!tls_is_no_path(n->args[1]))
         return file_of(l, n, f);
     f->pos = n->arg_pos[1];
-    f->path = n->args[1];
-    return true;
+    f->path = arena_str(conf_arena(l), n->args[1]);
+    return f->path.ptr != NULL || conf_fail(l, n, 1, "out of memory");
 }
 
 bool
