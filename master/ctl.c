@@ -101,9 +101,26 @@ ask(struct str path, const char *command, char *answer, struct str *got)
     return answered;
 }
 
+/* On a terminal what is wrong is red. */
+static void
+print_lines(struct str text)
+{
+    struct str line;
+
+    while (text.len > 0 && str_split(&text, '\n', &line)) {
+        bool red = str_starts(line, S("isolated: "));
+
+        printf("%s%.*s%s\n", red ? "\033[31m" : "", STR(line), red ? "\033[0m" : "");
+    }
+}
+
 static void
 print_line(FILE *to, struct str text)
 {
+    if (to == stdout && isatty(STDOUT_FILENO)) {
+        print_lines(text);
+        return;
+    }
     fwrite(text.ptr, 1, text.len, to);
     if (text.len > 0 && text.ptr[text.len - 1] != '\n')
         fputc('\n', to);
