@@ -94,9 +94,9 @@ $(BUILD)/t/fuzz/%: t/fuzz/%.c t/fuzz/driver/main.c $(BUILD)/libweir.a
 	$(SAY) TEST $<
 	$(Q)$(COMPILE) $(LDFLAGS) -DFUZZ_CORPUS='"t/fuzz/corpus/$*"' -o $@ $(filter-out %.h %.mk,$^) $(LDFLAGS_USER) $(LIBS)
 
-# Programs that tests run beside the daemon, without its sanitizers.
+# Programs that tests and the bench run beside the daemon, without its sanitizers.
 HELPERS := $(patsubst %.c,$(BUILD)/%,$(wildcard t/lib/*.c))
-$(BUILD)/t/lib/%: t/lib/%.c
+$(HELPERS) $(BUILD)/t/bench/floor: $(BUILD)/%: %.c
 	@mkdir -p $(@D)
 	$(SAY) TEST $<
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror -o $@ $<
@@ -111,7 +111,7 @@ do-test: $(T_UNIT) $(if $(T_E2E),$(BUILD)/weirctl $(HELPERS))
 do-lint: $(BUILD)/weirctl
 	@t/lint/format && t/lint/layers && t/lint/tables $(BUILD)/weir
 
-do-bench: $(BUILD)/weirctl
+do-bench: $(BUILD)/weirctl $(BUILD)/t/bench/floor
 	@t/bench/run $(BUILD)/weir $(BENCH)
 
 # Fuzzing is clang's, so it has a build of its own.
@@ -139,7 +139,7 @@ install: all
 	install -m 755 $(BUILD)/weir "$(DESTDIR)$(SBIN_PATH).new"
 	mv "$(DESTDIR)$(SBIN_PATH).new" "$(DESTDIR)$(SBIN_PATH)"
 	ln -sf $(notdir $(SBIN_PATH)) "$(DESTDIR)$(dir $(SBIN_PATH))weirctl"
-	install -m 644 conf.d/mime.types "$(CONF_DIR)"
+	install -m 644 conf.d/mime.types conf.d/koi-utf conf.d/koi-win conf.d/win-utf "$(CONF_DIR)"
 	install -m 644 conf.d/weir.conf "$(DESTDIR)$(CONF_PATH).default"
 	[ -e "$(DESTDIR)$(CONF_PATH)" ] || install -m 644 conf.d/weir.conf "$(DESTDIR)$(CONF_PATH)"
 	for f in conf.d/html/*; do [ -e "$(DESTDIR)$(PREFIX)/html/$${f##*/}" ] || \

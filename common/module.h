@@ -19,6 +19,7 @@ struct balancer;    /* worker/upstream/balancer.h */
 struct counter_def; /* common/shm/counters.h */
 struct zone_ops;    /* common/shm/zone.h */
 struct process_def; /* common/conf/config.h */
+struct lint_check;  /* common/conf/lint.h */
 
 struct module {
     const char *name;
@@ -35,6 +36,9 @@ struct module {
     bool (*finish)(struct conf_load *l, struct scope *s, void *conf);
     /* Once per configuration, after every scope is finished. */
     bool (*loaded)(struct conf_load *l);
+    bool loaded_anyway; /* it copes with a configuration that has errors, and looks for more */
+
+    const struct lint_check *lint; /* what it knows to be meant otherwise */
 
     const struct variable *variables;
     const struct phase_entry *phases;

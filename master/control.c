@@ -18,9 +18,11 @@
 #include "common/ipc/lines.h"
 #include "common/log/log.h"
 #include "common/sys/fd.h"
+#include "master/explain.h"
 #include "master/pidfile.h"
 #include "master/spawn.h"
 #include "master/supervise.h"
+#include "master/texts.h"
 
 enum {
     CLIENTS_MAX = 64,
@@ -38,6 +40,8 @@ struct client {
     uint32_t ask_id; /* STATUS: of the question */
     uint32_t asked_slot;
     struct text own; /* STATUS: our lines */
+    struct str
+        rest; /* of the request, behind its command, from the blank on; while the command begins */
 };
 
 /* A control socket and its name. */
@@ -338,6 +342,8 @@ control_promote(struct master *m)
             c->wait = CLIENT_RELOAD;
         else if (c->wait == CLIENT_TEST_NEXT)
             c->wait = CLIENT_TEST;
+        else if (c->wait == CLIENT_CHECK_NEXT)
+            c->wait = CLIENT_CHECK;
     }
 }
 
@@ -380,15 +386,28 @@ do_reload(struct client *c)
 }
 
 static void
-do_test(struct client *c)
+begin_test(struct client *c, enum client_wait wait)
 {
     if (c->m->state == STATE_STOP) {
         client_answer(c, "error stopping", S("the master is stopping"));
         return;
     }
-    c->wait = CLIENT_TEST_NEXT;
+    c->wait = wait;
     c->m->test_wanted = true;
     master_event(c->m, EVENT_CHECK);
+}
+
+static void
+do_test(struct client *c)
+{
+    begin_test(c, CLIENT_TEST_NEXT);
+}
+
+/* The form of `test` that weirctl asks for: it shows the report as its options say. */
+static void
+do_check(struct client *c)
+{
+    begin_test(c, CLIENT_CHECK_NEXT);
 }
 
 static void
@@ -413,6 +432,56 @@ do_reopen(struct client *c)
     log_notice(0, "reopen asked for on the control socket, reopening logs");
     master_event(c->m, EVENT_REOPEN);
     client_answer(c, "ok", S("log files reopened"));
+}
+
+/* In place of the files. One at a time: who asks for both cannot mean both. */
+static void
+do_rollback(struct client *c)
+{
+    struct master *m = c->m;
+
+    if (m->state != STATE_RUN && m->state != STATE_HOLD) {
+        client_answer(c, "error busy", S("a check or a reload is under way: ask again behind it"));
+        return;
+    }
+    if (m->back_files.len == 0) {
+        client_answer(c, "error rollback", S("no configuration from before this one is known"));
+        return;
+    }
+    c->wait = CLIENT_RELOAD_NEXT;
+    m->reload_wanted = m->rollback_wanted = true;
+    log_notice(0, "rollback asked for on the control socket, going back to the configuration "
+                  "before this one");
+    master_event(m, EVENT_CHECK);
+}
+
+/* Between processes, for `diff`. */
+static void
+do_texts(struct client *c)
+{
+    struct error err = { 0 };
+    int fd = texts_memfd(c->m, &err);
+
+    if (fd < 0) {
+        client_answer(c, "error texts", str_c(err.text));
+        return;
+    }
+    if (fd_send(c->watch.fd, "ok", 2, &fd, 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        log_info(errno, "control client left before its answer");
+    fd_close(&fd);
+    client_close(c);
+}
+
+/* Whoever explains has the client's socket, and answers there; ours is closed. */
+static void
+do_explain(struct client *c)
+{
+    struct error err = { 0 };
+
+    if (explain_fork(c->m, c->watch.fd, c->rest, &err))
+        client_close(c);
+    else
+        client_answer(c, "error explain", str_c(err.text));
 }
 
 /* The newest generation below `limit` that has processes; 0: none. */
@@ -463,21 +532,15 @@ on_ask_time(struct timer *timer)
     client_answer(c, "ok", text_str(&c->own));
 }
 
+/* A worker adds its part to what we have said; when there is none, that is all. */
 static void
-do_status(struct client *c)
+ask_worker(struct client *c, struct str question)
 {
-    struct master *m = c->m;
-    struct child *worker = supervise_any_worker(m);
-    struct msg_ask ask = { .id = ++m->control->last_ask };
+    struct child *worker = supervise_any_worker(c->m);
+    struct msg_ask ask = { .id = ++c->m->control->last_ask };
 
-    text_fmt(&c->own, "state: %s\nmaster: %d\nversion: %s\n", master_state_name(m->state),
-             (int)getpid(), WEIR_VERSION);
-    if (m->config != NULL)
-        text_fmt(&c->own, "configuration: %.*s\nworkers: %u\n", STR(m->config->conf_path),
-                 m->config->core.worker_processes);
-    put_generations(m, &c->own);
     if (worker == NULL ||
-        !channel_send(&worker->channel, MSG_ASK, &ask, sizeof(ask), S("status"), NULL, 0)) {
+        !channel_send(&worker->channel, MSG_ASK, &ask, sizeof(ask), question, NULL, 0)) {
         client_answer(c, "ok", text_str(&c->own));
         return;
     }
@@ -486,6 +549,33 @@ do_status(struct client *c)
     c->asked_slot = worker->slot;
     c->timer.on_time = on_ask_time;
     timer_set(&c->timer, ASK_MS);
+}
+
+/* A page of them; the worker that serves knows. */
+static void
+do_certs(struct client *c)
+{
+    char question[64];
+
+    snprintf(question, sizeof(question), "certs%.*s", (int)(c->rest.len < 20 ? c->rest.len : 20),
+             c->rest.ptr);
+    ask_worker(c, str_c(question));
+}
+
+static void
+do_status(struct client *c)
+{
+    struct master *m = c->m;
+
+    text_fmt(&c->own, "state: %s\nmaster: %d\nversion: %s\n", master_state_name(m->state),
+             (int)getpid(), WEIR_VERSION);
+    if (m->config != NULL)
+        text_fmt(&c->own, "configuration: %.*s\nworkers: %u\n", STR(m->config->conf_path),
+                 m->config->core.worker_processes);
+    if (m->rolled_back)
+        TEXT_LIT(&c->own, "rolled back: yes, the files on disk are not what serves\n");
+    put_generations(m, &c->own);
+    ask_worker(c, S("status"));
 }
 
 void
@@ -547,14 +637,19 @@ static const struct {
     const char *help; /* NULL: between processes only */
 } commands[] = {
     { "reload", do_reload, "check the configuration and serve it; waits for the verdict" },
+    { "rollback", do_rollback, "serve the last good configuration from before this one" },
     { "test", do_test, "check the configuration as a reload would" },
+    { "explain", do_explain, "tell what would become of a request, and why" },
     { "status", do_status, "show processes, generations and counters" },
+    { "certs", do_certs, "show the certificates in use and when they expire; --json" },
     { "reopen", do_reopen, "open log files anew" },
     { "stop", do_stop, "end now" },
     { "quit", do_quit, "finish requests in flight, then end" },
     { "orphans", do_orphans, "end workers whose master has died" },
+    { "texts", do_texts, NULL },
     { "held", do_held, NULL },
     { "adopt", do_adopt, NULL },
+    { "check", do_check, NULL },
 };
 
 bool
@@ -577,8 +672,8 @@ client_request(struct client *c, struct str request)
         client_answer(c, "error version", S("this master speaks " CTL_VERSION));
         return;
     }
-    if (!str_split(&rest, ' ', &word))
-        word = S("");
+    word = str_upto(rest, str_find(rest, ' '));
+    c->rest = str_from(rest, word.len);
     if (!client_allowed(c)) {
         client_answer(c, "error denied", S("only root and the master's user"));
         return;
@@ -599,7 +694,7 @@ static void
 client_on_event(struct watch *w, unsigned bits UNUSED)
 {
     struct client *c = CONTAINER_OF(w, struct client, watch);
-    char request[CTL_REQUEST_MAX];
+    static char request[CTL_REQUEST_MAX];
     ssize_t n = recv(w->fd, request, sizeof(request), MSG_DONTWAIT);
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))

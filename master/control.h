@@ -12,8 +12,10 @@ enum client_wait {
     CLIENT_RELOAD,      /* the one that runs */
     CLIENT_TEST_NEXT,
     CLIENT_TEST,
-    CLIENT_STOP,   /* the end of the master */
-    CLIENT_STATUS, /* a worker's part of the answer */
+    CLIENT_STOP,       /* the end of the master */
+    CLIENT_STATUS,     /* a worker's part of the answer */
+    CLIENT_CHECK_NEXT, /* as TEST, and the report comes as lines */
+    CLIENT_CHECK,
     CLIENT_WAITS
 };
 

@@ -15,21 +15,28 @@
 
 #include "build/config.h"
 #include "common/ipc/adopt.h"
+#include "common/ipc/lines.h"
 #include "common/log/log.h"
 #include "common/sys/fd.h"
+#include "master/certs_command.h"
 #include "master/control.h"
+#include "master/diff_command.h"
+#include "master/explain.h"
+#include "master/handoff.h"
 #include "master/master_conf.h"
 #include "master/pidfile.h"
+#include "master/preflight.h"
 #include "master/report.h"
 #include "master/signals.h"
 
-enum { EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_NO_ANSWER = 3, ORPHANS_WAIT_MS = 10000 };
+enum { ORPHANS_WAIT_MS = 10000 };
 
 struct ctl {
     struct arena arena;
     struct report report; /* of the load */
     bool loaded;
     struct str pid_path, ctl_path;
+    int status; /* to exit with, when one of several questions has no answer */
 };
 
 static bool
@@ -54,27 +61,41 @@ find_paths(const struct options *o, struct ctl *t)
     return t->pid_path.ptr != NULL && t->ctl_path.ptr != NULL;
 }
 
-/* One question, one answer in `answer` (of CTL_ANSWER_MAX + 100). -1: nobody there; 0: no answer; 1: answered. */
+/* One question, one answer in `answer` (of CTL_ANSWER_MAX + 100), and perhaps a descriptor (-1: none). -1: nobody there;
+ * 0: no answer; 1: answered. */
 static int
-ask(struct str path, const char *command, char *answer, struct str *got)
+ask_for_fd(struct str path, struct str command, char *answer, struct str *got, int *answer_fd)
 {
-    char request[CTL_REQUEST_MAX];
-    int fd = ctl_connect(path), n;
-    ssize_t len;
+    struct text request;
+    int fd = ctl_connect(path);
+    size_t n_fds = 1;
+    ssize_t len = -1;
 
+    *answer_fd = -1;
     if (fd < 0)
         return -1;
-    n = snprintf(request, sizeof(request), CTL_VERSION " %s", command);
-    if (n < 0 || (size_t)n >= sizeof(request) || send(fd, request, (size_t)n, MSG_NOSIGNAL) < 0) {
-        fd_close(&fd);
-        return 0;
+    text_init(&request, NULL);
+    TEXT_LIT(&request, CTL_VERSION " ");
+    text_add(&request, command);
+    if (!request.failed && request.len <= CTL_REQUEST_MAX &&
+        send(fd, request.ptr, request.len, MSG_NOSIGNAL) >= 0) {
+        do {
+            len = fd_recv(fd, answer, CTL_ANSWER_MAX + 100, answer_fd, &n_fds, 0);
+        } while (len < 0 && errno == EINTR);
     }
-    do {
-        len = recv(fd, answer, CTL_ANSWER_MAX + 100, 0);
-    } while (len < 0 && errno == EINTR);
+    text_free(&request);
     fd_close(&fd);
     *got = str_n(answer, len > 0 ? (size_t)len : 0);
     return len > 0 ? 1 : 0;
+}
+
+static int
+ask(struct str path, const char *command, char *answer, struct str *got)
+{
+    int fd, answered = ask_for_fd(path, str_c(command), answer, got, &fd);
+
+    fd_close(&fd);
+    return answered;
 }
 
 static void
@@ -163,16 +184,173 @@ run_orphans(const struct ctl *t, char *answer)
     return 0;
 }
 
+/* `test`: what the master answers is its report, as lines. */
+static int
+show_test(const struct options *o, struct ctl *t, struct str answer)
+{
+    bool ok = str_starts(answer, S("ok"));
+    struct report report;
+    struct str word, rest = answer, key, fields;
+    struct conf_options co;
+
+    str_split(&rest, ' ', &word);
+    if (!ok)
+        str_split(&rest, ' ', &word);
+    if (!ok && !str_starts(rest, S("message ")))
+        return show(answer, o->quiet);
+    report_init(&report, &t->arena);
+    while (lines_next(&rest, &key, &fields)) {
+        if (str_eq(key, S("message")))
+            report_get(&report, &fields);
+    }
+    if (!options_conf(o, &t->arena, &co))
+        return EXIT_ERROR;
+    ok = preflight_show(o, &report, co.conf_path) && ok;
+    if (ok && !o->quiet && !o->json)
+        printf("the configuration is good\n");
+    return ok ? 0 : EXIT_ERROR;
+}
+
+/* Options may stand behind the command too. False: not understood. */
+static bool
+test_options(struct options *o)
+{
+    for (char **word = o->words + 1; *word != NULL; word++) {
+        if (strcmp(*word, "--json") == 0)
+            o->json = true;
+        else if (strcmp(*word, "-W") == 0)
+            o->strict = true;
+        else if (strcmp(*word, "-q") == 0)
+            o->quiet = true;
+        else
+            return false;
+    }
+    return true;
+}
+
+/* Without a master it is checked here. */
+static int
+run_test(const struct options *given, struct ctl *t, char *answer)
+{
+    struct options o = *given;
+    struct str got;
+    int n;
+
+    if (!test_options(&o))
+        return -1;
+    n = ask(t->ctl_path, "check", answer, &got);
+    if (n == 1 && str_starts(got, S("error unknown"))) /* an older master */
+        n = ask(t->ctl_path, "test", answer, &got);
+    if (n == 1)
+        return show_test(&o, t, got);
+    if (n == 0) {
+        fprintf(stderr, "weirctl: the master left without an answer, its error log may say why\n");
+        return EXIT_NO_ANSWER;
+    }
+    o.lint = true;
+    return preflight_test(&o);
+}
+
 static int
 usage(FILE *to)
 {
     const char *name, *help;
 
-    fprintf(to, "Usage: weirctl [-p prefix] [-c filename] [-g directives] command\n\nCommands:\n");
+    fprintf(to, "Usage: weirctl [-p prefix] [-c filename] [-g directives] command\n"
+                "       weirctl [-p prefix] [-c filename] [-g directives] test [-qW] [--json]\n\n"
+                "Commands:\n");
     for (unsigned i = 0; control_command(i, &name, &help); i++)
         fprintf(to, "  %-8s : %s\n", name, help);
+    fprintf(to, "  %-8s : %s\n", "diff", "show what a reload would change in the text");
     return to == stdout ? 0 : EXIT_USAGE;
 }
+
+/* Nobody answered; `nobody`: there is not even a listener. */
+static int
+say_no_answer(const struct ctl *t, bool nobody)
+{
+    if (!nobody) {
+        fprintf(stderr, "weirctl: the master left without an answer, its error log may say why\n");
+        return EXIT_NO_ANSWER;
+    }
+    fprintf(stderr, "weirctl: no master answers on %.*s: %s\n", STR(t->ctl_path), strerror(errno));
+    if (!t->loaded)
+        report_print(&t->report, LOG_LEVEL_ERROR);
+    return EXIT_NO_ANSWER;
+}
+
+/* Part of an answer for `certs`; the status of the tool when there is none. */
+static struct str
+ask_part(void *data, const char *command)
+{
+    static char answer[CTL_ANSWER_MAX + 100];
+    struct ctl *t = data;
+    struct str got;
+    int n = ask(t->ctl_path, command, answer, &got);
+
+    if (n == 1 && str_starts(got, S("ok")))
+        return str_from(got, got.len > 2 ? 3 : 2);
+    if (n == 1)
+        t->status = show(got, false);
+    else
+        t->status = say_no_answer(t, n < 0);
+    return STR_NONE;
+}
+
+static int
+run_certs(const struct options *o, char **words)
+{
+    bool json = words[0] != NULL && strcmp(words[0], "--json") == 0;
+    struct ctl t = { 0 };
+
+    if (words[0] != NULL && (!json || words[1] != NULL))
+        return usage(stderr);
+    if (!find_paths(o, &t)) {
+        fprintf(stderr, "weirctl: out of memory\n");
+        return EXIT_NO_ANSWER;
+    }
+    if (certs_show(ask_part, &t, json))
+        return 0;
+    return t.status != 0 ? t.status : EXIT_NO_ANSWER;
+}
+
+int
+ctl_fetch(const struct options *o, struct str request, struct arena *a, struct str *text)
+{
+    static char answer[CTL_ANSWER_MAX + 100];
+    struct error err = { 0 };
+    struct ctl t = { 0 };
+    struct str got;
+    int fd, answered;
+
+    if (!find_paths(o, &t)) {
+        fprintf(stderr, "weirctl: out of memory\n");
+        return EXIT_NO_ANSWER;
+    }
+    answered = ask_for_fd(t.ctl_path, request, answer, &got, &fd);
+    if (answered != 1)
+        return say_no_answer(&t, answered < 0);
+    if (fd < 0 || !str_starts(got, S("ok"))) {
+        fd_close(&fd);
+        return show(got, false) == 0 ? EXIT_NO_ANSWER : EXIT_ERROR;
+    }
+    *text = handoff_slurp(fd, a, &err);
+    fd_close(&fd);
+    if (text->ptr != NULL)
+        return 0;
+    fprintf(stderr, "weirctl: %s\n", err.text);
+    return EXIT_ERROR;
+}
+
+/* Commands with words of their own, and work to do in the tool. */
+static const struct {
+    const char *name;
+    int (*run)(const struct options *o, char **words);
+} tool_commands[] = {
+    { "explain", explain_command },
+    { "diff", diff_command },
+    { "certs", run_certs },
+};
 
 int
 ctl_run(const struct options *o)
@@ -181,10 +359,15 @@ ctl_run(const struct options *o)
     const char *command = o->words != NULL ? o->words[0] : NULL;
     struct ctl t = { 0 };
     struct str got;
+    int answered, status;
 
     if (o->help || (command != NULL && strcmp(command, "help") == 0))
         return usage(stdout);
-    if (command == NULL || o->words[1] != NULL)
+    for (size_t i = 0; command != NULL && i < ARRAY_LEN(tool_commands); i++) {
+        if (strcmp(command, tool_commands[i].name) == 0)
+            return tool_commands[i].run(o, o->words + 1);
+    }
+    if (command == NULL || (o->words[1] != NULL && strcmp(command, "test") != 0))
         return usage(stderr);
     if (!find_paths(o, &t)) {
         fprintf(stderr, "weirctl: out of memory\n");
@@ -192,19 +375,12 @@ ctl_run(const struct options *o)
     }
     if (strcmp(command, "orphans") == 0)
         return run_orphans(&t, answer);
-    switch (ask(t.ctl_path, command, answer, &got)) {
-    case 1:
-        return show(got, false);
-    case 0:
-        fprintf(stderr, "weirctl: the master left without an answer, its error log may say why\n");
-        return EXIT_NO_ANSWER;
-    default:
-        fprintf(stderr, "weirctl: no master answers on %.*s: %s\n", STR(t.ctl_path),
-                strerror(errno));
-        if (!t.loaded)
-            report_print(&t.report, LOG_LEVEL_ERROR);
-        return EXIT_NO_ANSWER;
+    if (strcmp(command, "test") == 0) {
+        status = run_test(o, &t, answer);
+        return status >= 0 ? status : usage(stderr);
     }
+    answered = ask(t.ctl_path, command, answer, &got);
+    return answered == 1 ? show(got, false) : say_no_answer(&t, answered < 0);
 }
 
 /* As nginx does it. */

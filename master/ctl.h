@@ -10,4 +10,12 @@ int ctl_run(const struct options *o);
 /* nginx's exit codes: 0 or 1. */
 int ctl_signal(const struct options *o);
 
+/* ---- for commands that have a file of their own ---- */
+
+enum { EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_NO_ANSWER = 3 };
+
+/* Asks the master of the configuration for something that may be long: 0 with *text, from the arena; else an exit status,
+ * after saying why. */
+int ctl_fetch(const struct options *o, struct str request, struct arena *a, struct str *text);
+
 #endif

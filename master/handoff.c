@@ -19,9 +19,11 @@
 #include "common/log/log.h"
 #include "common/shm/zone.h"
 #include "common/sys/clock.h"
+#include "common/sys/core_dump.h"
 #include "common/sys/fd.h"
 #include "master/control.h"
 #include "master/supervise.h"
+#include "master/texts.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 8U
@@ -233,6 +235,7 @@ encode(const struct master *m, const struct vec *files, struct text *t, struct v
         ok = ok && note_fd(fds, h->s.fd);
     }
     ok = ok && put_children(m, t, fds) && put_zones(m, t, fds) && control_put(m, t, fds);
+    texts_put(m, t);
     handoff_put_files(t, "good", &m->good_files);
     if (files != NULL)
         handoff_put_files(t, "next", files);
@@ -285,8 +288,10 @@ handoff_exec(struct master *m, int binary_fd, const struct vec *files, struct er
     }
     log_flush();
     set_cloexec(&fds, false);
+    core_dump_restore_limit();
     fexecve(binary_fd, argv, m->kept->env);
     error_sys(err, "fexecve() of \"%s\" failed", m->kept->binary);
+    core_dump_hide_memory();
     set_cloexec(&fds, true);
 
 done:
@@ -437,6 +442,8 @@ decode_line(struct master *m, struct str key, struct str fields, struct str *res
         return control_get(m, key, fields);
     if (str_eq(key, S("file")))
         return get_file(m, fields, rest, next);
+    if (str_eq(key, S("back")) || str_eq(key, S("rolled")))
+        return texts_get(m, key, fields);
     return true;
 }
 

@@ -18,6 +18,7 @@
 #include "common/shm/lock.h"
 #include "common/sys/proc.h"
 #include "master/ctl.h"
+#include "master/explain.h"
 #include "master/kept.h"
 #include "master/master.h"
 #include "master/master_conf.h"
@@ -47,6 +48,7 @@ wire_modules(void)
     modules_number(list);
     config_dump_variables = modules_dump_variables;
     spawn_entry = worker_run;
+    explain_entry = worker_explain;
     return true;
 }
 

@@ -22,6 +22,7 @@
 #include "master/spawn.h"
 #include "master/start.h"
 #include "master/supervise.h"
+#include "master/texts.h"
 #include "master/zones.h"
 
 static const char *const state_names[MASTER_STATES] = {
@@ -46,6 +47,22 @@ answer_report(struct master *m, enum client_wait wait, const char *head, const s
     text_init(&t, NULL);
     report_text(r, LOG_LEVEL_WARN, &t);
     control_answer(m, wait, head, text_str(&t));
+    text_free(&t);
+}
+
+/* To those who asked for a test: in words, or as lines. */
+static void
+answer_test(struct master *m, const char *head, const struct report *r)
+{
+    struct text t;
+
+    if (report_failed(r))
+        answer_report(m, CLIENT_TEST, head, r);
+    else
+        control_answer(m, CLIENT_TEST, head, S("the configuration is good"));
+    text_init(&t, NULL);
+    report_put(r, CTL_ANSWER_MAX, &t);
+    control_answer(m, CLIENT_CHECK, head, text_str(&t));
     text_free(&t);
 }
 
@@ -145,10 +162,11 @@ refused(struct master *m)
         log_error(0, k->for_reload ? "the reload has failed: nothing has changed"
                                    : "the test of the configuration has failed");
         answer_report(m, CLIENT_RELOAD, "error config", &k->report);
-        answer_report(m, CLIENT_TEST, "error config", &k->report);
+        answer_test(m, "error config", &k->report);
     } else {
         control_answer(m, CLIENT_RELOAD, "error memory", S("out of memory"));
         control_answer(m, CLIENT_TEST, "error memory", S("out of memory"));
+        control_answer(m, CLIENT_CHECK, "error memory", S("out of memory"));
     }
     end_check(m);
 }
@@ -198,9 +216,11 @@ hand_over(struct master *m)
         return;
     }
     m->state = STATE_HANDOFF;
+    m->next_rolled_back = k->rollback;
     control_flush_status(m);
     handoff_exec(m, k->binary_fd, &k->files, &err);
     m->state = STATE_CHECK;
+    m->next_rolled_back = false;
     bind_drop_fresh(&m->sockets);
     report_say(&k->report, LOG_LEVEL_EMERG, "%s", err.text);
     refused(m);
@@ -212,7 +232,7 @@ passed(struct master *m)
     struct check *k = m->check;
 
     report_log(&k->report);
-    control_answer(m, CLIENT_TEST, "ok", S("the configuration is good"));
+    answer_test(m, "ok", &k->report);
     if (k->for_reload)
         hand_over(m);
     else
@@ -227,10 +247,13 @@ enum {
 void
 master_answer_pending(struct master *m)
 {
-    char text[100];
-    int n = snprintf(text, sizeof(text), "generation %llu serves, %u worker%s",
+    char text[300];
+    int n = snprintf(text, sizeof(text), "generation %llu serves, %u worker%s%s",
                      (unsigned long long)m->serving, m->config->core.worker_processes,
-                     m->config->core.worker_processes == 1 ? "" : "s");
+                     m->config->core.worker_processes == 1 ? "" : "s",
+                     m->rolled_back ? "\nrolled back: the files on disk are as they were, and not "
+                                      "what serves; \"reload\" reads them again"
+                                    : "");
 
     if (!m->answer_waits)
         return;
@@ -273,7 +296,7 @@ serve(struct master *m)
     timer_stop(&m->ready_deadline);
     m->serving = m->generation;
     m->state = m->settled = STATE_RUN;
-    m->good_files = m->config->files;
+    texts_settle(m);
     bind_steer(m->config, &m->sockets);
     if (!start_write_pid(m, &err)) {
         report_say(&m->verdict, LOG_LEVEL_ERROR, "%s", err.text);
@@ -338,6 +361,7 @@ static void
 hold(struct master *m)
 {
     m->state = m->settled = STATE_HOLD;
+    m->next_rolled_back = false;
     timer_stop(&m->ready_deadline);
     renew_end(m);
     supervise_dissolve(m);
@@ -368,10 +392,12 @@ stop(struct master *m, bool graceful)
     if (m->state == STATE_CHECK) {
         control_answer(m, CLIENT_RELOAD, "error stopping", S("the master is stopping"));
         control_answer(m, CLIENT_TEST, "error stopping", S("the master is stopping"));
+        control_answer(m, CLIENT_CHECK, "error stopping", S("the master is stopping"));
         reload_free(m);
     }
     control_answer(m, CLIENT_RELOAD_NEXT, "error stopping", S("the master is stopping"));
     control_answer(m, CLIENT_TEST_NEXT, "error stopping", S("the master is stopping"));
+    control_answer(m, CLIENT_CHECK_NEXT, "error stopping", S("the master is stopping"));
     m->graceful = graceful;
     m->state = STATE_STOP;
     service_stopping(m->kept);

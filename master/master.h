@@ -111,6 +111,9 @@ struct master {
 
     struct config *config;  /* what children are forked from; NULL: nothing can be forked */
     struct vec good_files;  /* of struct conf_file: the texts that served last */
+    struct vec back_files;  /* the same: those before them, for a rollback; empty: none are known */
+    bool rolled_back;       /* what serves was brought back, and is not what the files say */
+    bool next_rolled_back;  /* so will be what is being put into effect */
     uint64_t generation;    /* the newest number given */
     uint64_t serving;       /* the generation that serves; 0: none yet */
     struct vec generations; /* of struct generation */
@@ -136,6 +139,7 @@ struct master {
     struct check *check;     /* NULL: none runs */
     struct renewal *renewal; /* NULL: no files are watched */
     bool reload_wanted, test_wanted, stop_wanted, quit_wanted;
+    bool rollback_wanted;  /* the reload that is wanted takes back_files */
     bool graceful;         /* STOP: by QUIT */
     bool finished;         /* STOP: nothing is left to do */
     struct report verdict; /* of this attempt to start or take over */

@@ -21,6 +21,7 @@
 #include "common/base/num.h"
 #include "common/base/panic.h"
 #include "common/base/regex.h"
+#include "common/event/offload.h"
 #include "common/shm/counters.h"
 #include "common/sys/proc.h"
 #include "master/options.h"
@@ -33,18 +34,13 @@ enum {
     DEBUG_POINTS_STOP,
 };
 
-struct core_thread_pool {
-    struct str name;
-    uint32_t threads, max_queue;
-};
-
 struct core_conf {
     struct core_settings s;
     uint32_t debug_points;
     bool pcre_jit;
     struct str lock_path;         /* only checked */
     uint64_t timer_resolution_ms; /* only checked */
-    struct vec thread_pools;      /* of struct core_thread_pool */
+    struct vec thread_pools;      /* names, of struct str */
     struct conf_pos affinity_pos;
 };
 
@@ -232,35 +228,34 @@ set_thread_pool(struct conf_load *l, const struct directive *d UNUSED, struct co
                 void *conf)
 {
     struct core_conf *c = conf;
-    struct core_thread_pool *pool;
+    struct str name = n->args[1], *slot;
+    uint32_t threads = str_eq(name, S("default")) ? 32 : 0, max_queue = 65536;
 
     if (c->thread_pools.arena == NULL)
-        vec_init(&c->thread_pools, conf_arena(l), sizeof(struct core_thread_pool));
-    VEC_FOREACH (other, struct core_thread_pool, &c->thread_pools) {
-        if (str_eq(other->name, n->args[1]))
-            return conf_fail(l, n, 1, "duplicate thread pool \"%.*s\"", STR(n->args[1]));
+        vec_init(&c->thread_pools, conf_arena(l), sizeof(struct str));
+    VEC_FOREACH (other, struct str, &c->thread_pools) {
+        if (str_eq(*other, name))
+            return conf_fail(l, n, 1, "duplicate thread pool \"%.*s\"", STR(name));
     }
-    pool = VEC_PUSH(&c->thread_pools, struct core_thread_pool);
-    if (pool == NULL)
-        return conf_fail(l, n, 0, "out of memory");
-    *pool = (struct core_thread_pool){ .name = n->args[1], .max_queue = 65536 };
     for (uint32_t i = 2; i < n->n; i++) {
         struct str value;
 
         if (conf_param(n->args[i], "threads", &value)) {
-            if (!pool_number(l, n, (int)i, value, &pool->threads))
+            if (!pool_number(l, n, (int)i, value, &threads))
                 return false;
         } else if (conf_param(n->args[i], "max_queue", &value)) {
-            if (!pool_number(l, n, (int)i, value, &pool->max_queue))
+            if (!pool_number(l, n, (int)i, value, &max_queue))
                 return false;
         } else {
             return conf_fail(l, n, (int)i, "invalid parameter \"%.*s\"", STR(n->args[i]));
         }
     }
-    if (pool->threads == 0 && str_eq(pool->name, S("default")))
-        pool->threads = 32;
-    if (pool->threads == 0)
-        return conf_fail(l, n, -1, "thread pool \"%.*s\" has no \"threads\"", STR(pool->name));
+    if (threads == 0)
+        return conf_fail(l, n, -1, "thread pool \"%.*s\" has no \"threads\"", STR(name));
+    slot = VEC_PUSH(&c->thread_pools, struct str);
+    if (slot == NULL || offload_pool_new(name, threads, max_queue) == NULL)
+        return conf_fail(l, n, 0, "out of memory");
+    *slot = name;
     return true;
 }
 

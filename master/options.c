@@ -39,6 +39,7 @@ static const struct option options[] = {
     FLAG('t', test, "test configuration and exit"),
     FLAG('T', dump, "test configuration, dump it and exit"),
     FLAG('q', quiet, "suppress non-error messages during configuration testing"),
+    FLAG('W', strict, "let warnings fail the test too, exit code 1"),
     VALUE('s', signal, "parameter", "send signal to a master process: stop, quit, reopen, reload"),
     VALUE('p', prefix, "directory name", "set prefix path (default: " WEIR_PREFIX "/)"),
     VALUE('e', error_log, "file name", "set error log file (default: " WEIR_ERROR_LOG_PATH ")"),
@@ -76,6 +77,8 @@ parse_long(const char *arg, struct options *o)
         o->help = true;
     else if (strcmp(arg, "--version") == 0)
         o->version = true;
+    else if (strcmp(arg, "--json") == 0)
+        o->json = true;
     else if (strncmp(arg, "--handoff=", 10) == 0)
         return parse_fd(arg + 10, &o->handoff_fd);
     else if (strncmp(arg, "--preflight=", 12) == 0)
@@ -159,6 +162,7 @@ options_parse(int argc, char **argv, bool ctl, struct options *o, struct error *
     }
     if (o->dump)
         o->test = true;
+    o->lint = o->test;
     return true;
 }
 
@@ -196,6 +200,7 @@ options_conf(const struct options *o, struct arena *a, struct conf_options *to)
                                     : options_built_in(a, to->prefix, WEIR_CONF_PATH);
     to->globals = str_c(o->globals);
     to->error_log = str_c(o->error_log);
+    to->lint = o->lint;
     return to->prefix.ptr != NULL && to->conf_path.ptr != NULL;
 }
 
@@ -203,7 +208,7 @@ void
 options_usage(void)
 {
     fprintf(stderr,
-            "Usage: %s [-?hvVtTq] [-s signal] [-p prefix]\n"
+            "Usage: %s [-?hvVtTqW] [-s signal] [-p prefix]\n"
             "             [-e filename] [-c filename] [-g directives]\n"
             "       %s ctl [-p prefix] [-c filename] [-g directives] command\n\n"
             "Options:\n",
@@ -225,5 +230,7 @@ options_usage(void)
                      names[i + ARRAY_LEN(names) - ARRAY_LEN(options)]);
         fprintf(stderr, "  %-13s : %s\n", left, row->help);
     }
+    fprintf(stderr, "  %-13s : %s\n", "--json",
+            "print what a test finds as JSON, on standard output");
     fprintf(stderr, "  %-13s : %s\n\n", "--directives", "list directives and variables and exit");
 }

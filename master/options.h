@@ -13,6 +13,9 @@ struct options {
     const char *prefix, *conf, *globals, *error_log; /* as typed; NULL: not given */
     const char *signal;                              /* -s */
     bool test, dump, quiet, version, configure, help, directives;
+    bool strict;                  /* -W: warnings of a test fail too */
+    bool json;                    /* --json: what a test finds, for tools */
+    bool lint;                    /* the configuration is loaded to be tested: the checks run too */
     int handoff_fd, preflight_fd; /* -1: an ordinary start */
     bool ctl;                     /* `weir ctl ...`, or started as weirctl */
     char **words;                 /* of `ctl`: the command and its arguments; NULL at the end */

@@ -73,7 +73,18 @@ preflight_load(const struct options *o, const struct vec *texts, struct arena *a
 /* ---- for a reload ----------------------------------------------------------------------------------------------- */
 
 static bool
-read_request(int sock, struct arena *a, struct vec *held, struct report *r)
+read_text(struct str *fields, struct str *rest, struct arena *a, struct vec *texts)
+{
+    struct conf_file *f = VEC_PUSH(texts, struct conf_file);
+    struct str tag;
+
+    return f != NULL && handoff_get_file(fields, rest, a, &tag, f);
+}
+
+/* What the master holds, and in *texts what is to be loaded in place of files. */
+static bool
+read_request(int sock, struct arena *a, struct vec *held, struct vec *texts, bool *lint,
+             struct report *r)
 {
     struct str rest, key, fields;
     struct error err = { 0 };
@@ -81,9 +92,11 @@ read_request(int sock, struct arena *a, struct vec *held, struct report *r)
     char first[16];
     int fd = -1;
     size_t n_fds = 1;
+    ssize_t n = fd_recv(sock, first, sizeof(first), &fd, &n_fds, 0);
 
-    if (fd_recv(sock, first, sizeof(first), &fd, &n_fds, 0) <= 0 || n_fds != 1)
+    if (n <= 0 || n_fds != 1)
         return report_say(r, LOG_LEVEL_EMERG, "preflight: no request came");
+    *lint = str_eq(str_n(first, (size_t)n), S(PREFLIGHT_LINT));
     rest = handoff_slurp(fd, a, &err);
     fd_close(&fd);
     if (rest.ptr == NULL)
@@ -95,7 +108,14 @@ read_request(int sock, struct arena *a, struct vec *held, struct report *r)
         return false;
     }
     while (lines_next(&rest, &key, &fields)) {
-        struct held *h = str_eq(key, S("held")) ? VEC_PUSH(held, struct held) : NULL;
+        struct held *h;
+
+        if (str_eq(key, S("file"))) {
+            if (!read_text(&fields, &rest, a, texts))
+                return report_say(r, LOG_LEVEL_EMERG, "preflight: a bad request");
+            continue;
+        }
+        h = str_eq(key, S("held")) ? VEC_PUSH(held, struct held) : NULL;
 
         if (h == NULL || !handoff_get_held(&fields, &rest, a, h))
             return report_say(r, LOG_LEVEL_EMERG, "preflight: a bad request");
@@ -157,7 +177,7 @@ send_verdict(int sock, const struct config *c, const struct report *r, bool pass
     bool ok;
 
     text_init(&t, NULL);
-    report_put(r, &t);
+    report_put(r, SIZE_MAX, &t);
     if (c != NULL)
         handoff_put_files(&t, "next", &c->files);
     TEXT_LIT(&t, "end\n");
@@ -176,18 +196,20 @@ send_verdict(int sock, const struct config *c, const struct report *r, bool pass
 int
 preflight_run(const struct options *o, int sock)
 {
+    struct options options = *o;
     struct config *c = NULL;
     struct report r;
     struct arena a;
-    struct vec held;
+    struct vec held, texts;
     bool passed;
 
     arena_init(&a, 65536);
     report_init(&r, &a);
     vec_init(&held, &a, sizeof(struct held));
+    vec_init(&texts, &a, sizeof(struct conf_file));
     fd_set_cloexec(sock, true);
-    if (read_request(sock, &a, &held, &r))
-        c = preflight_load(o, NULL, &a, &r);
+    if (read_request(sock, &a, &held, &texts, &options.lint, &r))
+        c = preflight_load(&options, texts.len > 0 ? &texts : NULL, &a, &r);
     passed = c != NULL && preflight_files(c, &r) && bind_open(c, &held, BIND_PREFLIGHT, &r);
     if (!passed)
         bind_close(&held, true);
@@ -261,34 +283,62 @@ dump(const struct config *c)
     text_free(&t);
 }
 
+static void
+print_json(const struct report *r, struct str conf_path, bool ok)
+{
+    struct text t;
+
+    text_init(&t, NULL);
+    report_json(r, conf_path, ok, &t);
+    fd_write_all(STDOUT_FILENO, t.ptr, t.len);
+    text_free(&t);
+}
+
+/* Warnings that make the test fail are shown though -q is given. */
+bool
+preflight_show(const struct options *o, const struct report *r, struct str conf_path)
+{
+    bool ok = !report_failed(r) && !(o->strict && report_warned(r));
+    enum log_level max = !o->quiet ? LOG_LEVEL_INFO : o->strict ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR;
+
+    if (o->json)
+        print_json(r, conf_path, ok);
+    else
+        report_print(r, max);
+    return ok;
+}
+
 int
 preflight_test(const struct options *o)
 {
+    bool talks = !o->quiet && !o->json, ok = true;
     struct conf_options co;
     struct config *c;
     struct report r;
     struct arena a;
     struct vec held;
-    bool ok;
 
     arena_init(&a, 65536);
     report_init(&r, &a);
     vec_init(&held, &a, sizeof(struct held));
     c = preflight_load(o, NULL, &a, &r);
-    report_print(&r, o->quiet ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO);
-    r.messages.len = 0;
     if (!options_conf(o, &a, &co))
         return 1;
-    if (c != NULL && !o->quiet)
+    if (!o->json) {
+        ok = preflight_show(o, &r, co.conf_path);
+        r.messages.len = 0;
+    }
+    if (c != NULL && talks)
         fprintf(stderr, "%s: the configuration file %.*s syntax is ok\n", log_program,
                 STR(co.conf_path));
-    ok = c != NULL && preflight_files(c, &r) && bind_open(c, &held, ask_held(c, &a, &held), &r);
+    ok = c != NULL && preflight_files(c, &r) && bind_open(c, &held, ask_held(c, &a, &held), &r) &&
+         ok;
     bind_close(&held, false);
-    report_print(&r, o->quiet ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO);
-    if (!ok)
+    ok = preflight_show(o, &r, co.conf_path) && ok;
+    if (!ok && !o->json)
         fprintf(stderr, "%s: configuration file %.*s test failed\n", log_program,
                 STR(co.conf_path));
-    else if (!o->quiet)
+    else if (talks)
         fprintf(stderr, "%s: configuration file %.*s test is successful\n", log_program,
                 STR(co.conf_path));
     if (ok && o->dump)

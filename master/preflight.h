@@ -17,12 +17,16 @@ bool preflight_files(struct config *c, struct report *r);
 int preflight_run(const struct options *o, int socket);
 /* `-t` and `-T`. Returns the exit status. */
 int preflight_test(const struct options *o);
+/* What a test found, as the options want it. False: it has failed. */
+bool preflight_show(const struct options *o, const struct report *r, struct str conf_path);
 
 /*
- * What the master sends: `weir-handoff VERSION`, `held` lines, in a memfd. What comes back: messages `part` with a
+ * What the master sends: PREFLIGHT_LINT or another word, and `weir-handoff VERSION`, `held` lines, in a memfd. What comes back: messages `part` with a
  * `held` line for each descriptor, then `verdict passed|refused WORKERS PROCESSES` with a memfd of `message` and
  * `file` lines.
  */
+/* The checks are to run too. */
+#define PREFLIGHT_LINT "lint"
 enum { PREFLIGHT_MESSAGE_MAX = 60000 };
 
 #endif

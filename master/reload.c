@@ -18,6 +18,7 @@
 
 #include "common/ipc/lines.h"
 #include "common/log/log.h"
+#include "common/sys/core_dump.h"
 #include "common/sys/fd.h"
 #include "master/bind.h"
 #include "master/handoff.h"
@@ -46,6 +47,7 @@ exec_preflight(const struct master *m, int sock, int complaint, int binary)
     dup3(binary, CHILD_BINARY, O_CLOEXEC);
     close_range(CHILD_BINARY + 1, ~0U, 0);
     fd_set_nonblock(CHILD_SOCKET, false);
+    core_dump_restore_limit();
     if (argv != NULL)
         fexecve(CHILD_BINARY, argv, m->kept->env);
     fprintf(stderr, "cannot execute \"%s\": %s\n", m->kept->binary, strerror(errno));
@@ -241,8 +243,10 @@ reload_on_exit(struct master *m, pid_t pid, int status)
 
 /* The request in a memfd, sent before the child exists: it waits in the socket. */
 static bool
-send_request(struct master *m, int sock, struct error *err)
+send_request(struct check *k, int sock, struct error *err)
 {
+    struct str word = k->lint ? S(PREFLIGHT_LINT) : S("request");
+    struct master *m = k->m;
     struct text t;
     int fd = -1;
     bool ok;
@@ -251,6 +255,8 @@ send_request(struct master *m, int sock, struct error *err)
     text_fmt(&t, "weir-handoff %d\n", HANDOFF_VERSION);
     VEC_FOREACH (h, struct held, &m->sockets)
         handoff_put_held(&t, h);
+    if (k->rollback)
+        handoff_put_files(&t, "back", &m->back_files);
     if (t.failed)
         error_set(err, "out of memory");
     else
@@ -258,7 +264,7 @@ send_request(struct master *m, int sock, struct error *err)
     text_free(&t);
     if (fd < 0)
         return false;
-    ok = fd_send(sock, "request", 7, &fd, 1, MSG_NOSIGNAL) >= 0;
+    ok = fd_send(sock, word.ptr, word.len, &fd, 1, MSG_NOSIGNAL) >= 0;
     if (!ok)
         error_sys(err, "cannot send the preflight request");
     fd_close(&fd);
@@ -282,7 +288,7 @@ start(struct check *k, struct error *err)
     }
     k->socket_watch.on_event = on_socket;
     k->stderr_watch.on_event = on_stderr;
-    if (!send_request(m, pair[0], err))
+    if (!send_request(k, pair[0], err))
         goto fail;
     if (!loop_add_level(&k->socket_watch, pair[0], false)) {
         error_sys(err, "cannot watch a preflight");
@@ -329,14 +335,16 @@ reload_begin(struct master *m)
     }
     k->m = m;
     k->for_reload = m->reload_wanted;
+    k->lint = m->test_wanted;
     k->binary_fd = -1;
     arena_init(&k->arena, 65536);
     report_init(&k->report, &k->arena);
     vec_init(&k->sockets, &k->arena, sizeof(struct held));
     vec_init(&k->files, &k->arena, sizeof(struct conf_file));
     text_init(&k->complaint, NULL);
+    k->rollback = m->reload_wanted && m->rollback_wanted;
     m->check = k;
-    m->reload_wanted = m->test_wanted = false;
+    m->reload_wanted = m->test_wanted = m->rollback_wanted = false;
     if (!start(k, &err)) {
         report_say(&k->report, LOG_LEVEL_EMERG, "%s", err.text);
         unwatch(&k->socket_watch);

@@ -9,6 +9,8 @@
 struct check {
     struct master *m;
     bool for_reload; /* else only somebody who asked for a test waits */
+    bool rollback;   /* the texts of before are checked, not the files */
+    bool lint;       /* somebody did: the checks run too */
     pid_t pid;       /* 0: has ended */
     int binary_fd;   /* the file that is checked, and executed when it passes */
     struct watch socket_watch, stderr_watch;

@@ -35,6 +35,7 @@
 #include "master/signals.h"
 #include "master/spawn.h"
 #include "master/supervise.h"
+#include "master/texts.h"
 #include "master/zones.h"
 
 enum { READY_MS = 60000, ADOPT_MS = 2000 };
@@ -51,6 +52,7 @@ master_new(struct kept *k, const struct options *o)
     arena_init(&m->arena, 65536);
     list_init(&m->children);
     vec_init(&m->good_files, &m->arena, sizeof(struct conf_file));
+    vec_init(&m->back_files, &m->arena, sizeof(struct conf_file));
     vec_init(&m->generations, NULL, sizeof(struct generation));
     vec_init(&m->sockets, NULL, sizeof(struct held));
     vec_init(&m->zones, NULL, sizeof(struct adopted_zone));
@@ -399,6 +401,7 @@ adopt(struct master *m, struct adopted *a, struct str ctl_path)
     m->generation = m->serving;
     bind_adopt(&m->sockets, &a->sockets, &m->verdict);
     adopt_zones(m, a);
+    texts_adopt(m, a->state_fd);
     if (a->ctl_fd >= 0)
         control_adopt(m, a->ctl_fd, ctl_path);
     a->ctl_fd = -1;

@@ -19,6 +19,7 @@
 #include "common/sys/proc.h"
 #include "master/control.h"
 #include "master/drain.h"
+#include "master/explain.h"
 #include "master/reload.h"
 #include "master/spawn.h"
 
@@ -403,6 +404,13 @@ child_ended(struct child *c, int status)
     master_answer_reload(m);
 }
 
+static void
+unknown_ended(struct master *m, pid_t pid, int status)
+{
+    reload_on_exit(m, pid, status);
+    explain_on_exit(pid);
+}
+
 void
 supervise_reap(struct master *m)
 {
@@ -422,7 +430,7 @@ supervise_reap(struct master *m)
         if (found != NULL)
             child_ended(found, status);
         else
-            reload_on_exit(m, pid, status);
+            unknown_ended(m, pid, status);
     }
 }
 

@@ -15,4 +15,11 @@
  */
 int worker_run(struct inherit *in);
 
+/*
+ * Tells what would become of a request: `weirctl explain`. For a process that does nothing else and ends afterwards, with
+ * a loop, and with the rights of the master. Nothing outside of it changes. `question` is a line of
+ * common/ipc/lines.h: 1 for JSON, 1 for TLS, host, port, the client's address, the request. False: `answer` is why not.
+ */
+bool worker_explain(struct config *c, struct str question, struct text *answer);
+
 #endif

@@ -55,6 +55,7 @@ buf_get(size_t bytes)
         if (b != NULL) {
             free_lists[class] = b->next;
             free_bytes -= b->cap;
+            __builtin_prefetch(b->next); /* for who asks next */
         } else {
             b = buf_new(class_bytes(class), class);
         }

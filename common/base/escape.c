@@ -2,14 +2,16 @@
 /* escape.c - encodings for URIs, HTML, JSON, logs, and base64. */
 #include "common/base/escape.h"
 
-/* What a byte is made of, by bits; filled from the three strings below. */
+/* What a byte is made of, by bits; filled from the strings below. */
 enum {
     BAD_IN_PATH = 1,
     BAD_IN_VALUE = 2,
     BAD_IN_COMPONENT = 4,
     BAD_IN_LOG = 8,
     BAD_IN_JSON = 16,
-    BAD_IN_LINE = 32
+    BAD_IN_LINE = 32,
+    IS_CONTROL = 64,
+    BAD_IN_HTML = 128
 };
 static uint8_t kinds[256];
 
@@ -21,7 +23,9 @@ kinds_init(void)
         uint8_t k = 0;
 
         if (c <= ' ' || c >= 0x7f || strchr("\"#%<>?\\^`{|}", (int)c) != NULL)
-            k |= BAD_IN_PATH | BAD_IN_VALUE;
+            k |= BAD_IN_PATH | BAD_IN_VALUE | BAD_IN_HTML;
+        if (c == '?' || c == '\'')
+            k ^= BAD_IN_HTML;
         if (c == '&' || c == '+' || c == ';')
             k |= BAD_IN_VALUE;
         if (!alnum && (c == 0 || strchr("-._~", (int)c) == NULL))
@@ -32,6 +36,8 @@ kinds_init(void)
             k |= BAD_IN_JSON;
         if (c < ' ' || c >= 0x7f)
             k |= BAD_IN_LINE;
+        if (c < ' ' || c == 0x7f)
+            k |= IS_CONTROL;
         kinds[c] = k;
     }
 }
@@ -78,6 +84,12 @@ escape_uri(struct text *t, struct str s, enum escape_uri how)
         break;
     case ESCAPE_URI_COMPONENT:
         kind = BAD_IN_COMPONENT;
+        break;
+    case ESCAPE_URI_CONTROLS:
+        kind = IS_CONTROL;
+        break;
+    case ESCAPE_URI_HTML:
+        kind = BAD_IN_HTML;
         break;
     }
     for (; add_plain(t, &s, kind); s = str_from(s, 1))

@@ -12,7 +12,9 @@ enum escape_uri {
                            * '`', '{', '|', '}', bytes >= 0x7f */
     ESCAPE_URI_ARGS, /* in a query: also '&', '+', ';', '=' stay; controls, space, '#', '%', '?' ... go */
     ESCAPE_URI_VALUE,     /* one value in a query: as ARGS, and '&', '+', ';' go as well */
+    ESCAPE_URI_HTML,      /* a whole URI in quotes of HTML: as PATH, but '?' stays and '\'' goes */
     ESCAPE_URI_COMPONENT, /* all but unreserved characters of RFC 3986, 2.3 */
+    ESCAPE_URI_CONTROLS,  /* controls alone: of what is a URI otherwise */
 };
 void escape_uri(struct text *t, struct str s, enum escape_uri how);
 /* Decodes %XX; a '%' without two hex digits stays as it is. */

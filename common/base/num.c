@@ -5,6 +5,14 @@
 #include "common/base/escape.h"
 #include "common/base/panic.h"
 
+enum { NUM_DIGITS_SAFE = 19 }; /* so many fit into 64 bits, whatever they are */
+
+static inline bool
+is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
 /* Takes the digits at the front of *s: false when there is none or the number does not fit. */
 static bool
 take_digits(struct str *s, uint64_t *value)
@@ -12,7 +20,9 @@ take_digits(struct str *s, uint64_t *value)
     uint64_t n = 0;
     size_t i = 0;
 
-    for (; i < s->len && s->ptr[i] >= '0' && s->ptr[i] <= '9'; i++)
+    for (; i < s->len && i < NUM_DIGITS_SAFE && is_digit(s->ptr[i]); i++)
+        n = n * 10 + (uint64_t)(s->ptr[i] - '0');
+    for (; i < s->len && is_digit(s->ptr[i]); i++)
         if (!num_mul(n, 10, &n) || !num_add(n, (uint64_t)(s->ptr[i] - '0'), &n))
             return false;
     if (i == 0)
@@ -202,6 +212,16 @@ num_parse_fixed(struct str s, unsigned digits, uint64_t *value)
     return true;
 }
 
+static size_t
+digits_of(uint64_t value)
+{
+    size_t n = 1;
+
+    for (; value >= 10000; value /= 10000)
+        n += 4;
+    return n + (value >= 10) + (value >= 100) + (value >= 1000);
+}
+
 size_t
 num_format_u64(char *to, uint64_t value)
 {
@@ -209,20 +229,16 @@ num_format_u64(char *to, uint64_t value)
                                 "25262728293031323334353637383940414243444546474849"
                                 "50515253545556575859606162636465666768697071727374"
                                 "75767778798081828384858687888990919293949596979899";
-    char mem[NUM_TEXT_MAX], *p = mem + sizeof(mem);
-    size_t n;
+    size_t n = digits_of(value);
+    char *p = to + n;
 
     for (; value >= 100; value /= 100) {
         p -= 2;
         memcpy(p, pairs + value % 100 * 2, 2);
     }
-    if (value >= 10) {
-        p -= 2;
-        memcpy(p, pairs + value * 2, 2);
-    } else {
-        *--p = (char)('0' + value);
-    }
-    n = (size_t)(mem + sizeof(mem) - p);
-    memcpy(to, p, n);
+    if (value >= 10)
+        memcpy(to, pairs + value * 2, 2);
+    else
+        *to = (char)('0' + value);
     return n;
 }

@@ -91,5 +91,11 @@ char_lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
+/* Of the name of a variable or a group: a letter, a digit, '_'. */
+static inline bool
+char_is_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
 
 #endif

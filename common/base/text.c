@@ -101,7 +101,10 @@ text_unum(struct text *t, uint64_t n)
 {
     char digits[NUM_TEXT_MAX];
 
-    text_bytes(t, digits, num_format_u64(digits, n));
+    if (LIKELY(!t->failed && t->ptr != NULL && t->cap - t->len >= sizeof(digits)))
+        t->len += num_format_u64(t->ptr + t->len, n);
+    else
+        text_bytes(t, digits, num_format_u64(digits, n));
 }
 
 void

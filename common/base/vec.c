@@ -10,6 +10,14 @@ vec_init(struct vec *v, struct arena *a, size_t size)
     *v = (struct vec){ .size = (uint32_t)size, .arena = a };
 }
 
+void
+vec_init_one(struct vec *v, struct arena *a, size_t size)
+{
+    vec_init(v, a, size);
+    v->data = arena_alloc(a, size);
+    v->cap = v->data != NULL ? 1 : 0;
+}
+
 static bool
 grow(struct vec *v)
 {

@@ -17,6 +17,8 @@ struct vec {
 };
 
 void vec_init(struct vec *v, struct arena *a, size_t size);
+/* An array that mostly gets one element: what thousands of servers have. */
+void vec_init_one(struct vec *v, struct arena *a, size_t size);
 /* Room for one more element, zeroed; NULL when memory is out (the vec is unchanged). Moves earlier elements. */
 void *vec_push(struct vec *v);
 /* The same for a vec whose first push says the size of an element. */

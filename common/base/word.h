@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* word.h - eight bytes at once: loads of any alignment and ASCII case folding. */
+/* word.h - eight bytes at once: loads of any alignment, ASCII case folding, short copies. */
 #ifndef WEIR_BASE_WORD_H
 #define WEIR_BASE_WORD_H
 
@@ -38,6 +38,28 @@ word_lower(uint64_t w)
     uint64_t capital = (from_a ^ after_z) & ~w & (0x80 * WORD_ONES);
 
     return w | capital >> 2;
+}
+
+/* memcpy for what is most often short: names, values, lines. */
+static inline void
+copy_short(char *to, const char *from, size_t n)
+{
+    if (n > 32) {
+        memcpy(to, from, n);
+    } else if (n >= 16) {
+        memcpy(to, from, 16);
+        memcpy(to + n - 16, from + n - 16, 16);
+    } else if (n >= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + n - 8, from + n - 8, 8);
+    } else if (n >= 4) {
+        memcpy(to, from, 4);
+        memcpy(to + n - 4, from + n - 4, 4);
+    } else if (n > 0) {
+        to[0] = from[0];
+        to[n / 2] = from[n / 2];
+        to[n - 1] = from[n - 1];
+    }
 }
 
 #endif

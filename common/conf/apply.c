@@ -79,6 +79,8 @@ apply_start(struct conf_load *l)
     hash_init(&t->by_name, &l->scratch);
     vec_init(&t->resets, &l->scratch, sizeof(struct row_reset));
     vec_init(&l->pending, &l->scratch, sizeof(struct load_pending));
+    vec_init(&l->damages, &l->scratch, sizeof(struct load_damage));
+    hash_init(&l->undecided, &l->scratch);
     t->rows = arena_array(&l->scratch, n, sizeof(struct row));
     t->contexts = arena_zalloc(&l->scratch, module_count * sizeof(*t->contexts));
     t->created = arena_zalloc(&l->scratch, module_count * sizeof(*t->created));
@@ -88,6 +90,78 @@ apply_start(struct conf_load *l)
         if (!add_module(l, modules[i]))
             return false;
     return true;
+}
+
+/* ---- damage: lines with errors, and what else would be nonsense because of them ---- */
+
+static void
+damage_add(struct conf_load *l, const struct scope *s, const struct module *m)
+{
+    struct load_damage *d = vec_push(&l->damages);
+
+    if (d == NULL)
+        message_no_memory(l);
+    else
+        *d = (struct load_damage){ s, m };
+}
+
+static void
+undecide(struct conf_load *l, struct str name)
+{
+    size_t end = 0;
+    char *copy;
+
+    while (end < name.len && char_is_word(name.ptr[end]))
+        end++;
+    copy = end > 0 ? arena_alloc(&l->scratch, end) : NULL;
+    for (size_t i = 0; copy != NULL && i < end; i++)
+        copy[i] = char_lower(name.ptr[i]);
+    if (copy != NULL)
+        hash_set(&l->undecided, str_n(copy, end), l);
+}
+
+/* The variables that a line with an error may be there to define: `set $x`, `map ... $x`, (?<x>...). */
+static void
+undecide_words(struct conf_load *l, const struct conf_node *n)
+{
+    for (uint32_t i = 1; i < n->n; i++) {
+        struct str rest = n->args[i];
+
+        if (str_starts(rest, S("$")))
+            undecide(l, str_from(rest, 1));
+        for (size_t at; (at = str_search(rest, S("?<"))) < rest.len; rest = str_from(rest, at + 2))
+            undecide(l, str_from(rest, at + 2));
+    }
+    for (const struct conf_node *line = n->children; line != NULL; line = line->next)
+        undecide_words(l, line);
+}
+
+bool
+conf_is_damaged(struct conf_load *l, const struct scope *s, const struct module *m)
+{
+    VEC_FOREACH (d, const struct load_damage, &l->damages) {
+        const struct scope *up = s;
+
+        if (d->module != m)
+            continue;
+        while (up != NULL && up != d->scope)
+            up = up->parent;
+        if (s == NULL || up != NULL)
+            return true;
+    }
+    return false;
+}
+
+bool
+conf_has_errors(struct conf_load *l)
+{
+    return l->errors > 0;
+}
+
+bool
+conf_may_define(struct conf_load *l, struct str variable)
+{
+    return hash_get(&l->undecided, variable) != NULL;
 }
 
 /* ---- rows ---- */
@@ -102,11 +176,13 @@ find_row(struct conf_load *l, const struct conf_node *n, const struct scope *s)
         if (r->d->contexts & 1u << s->kind)
             return r;
     if (first == NULL) {
-        hint_unknown(l, n, s);
+        first = hint_unknown(l, n, s);
     } else {
         conf_fail(l, n, 0, "\"%.*s\" directive is not allowed here", STR(n->args[0]));
         hint_contexts(l, first, s);
     }
+    if (first != NULL)
+        damage_add(l, s, first->module);
     return NULL;
 }
 
@@ -199,9 +275,11 @@ run_setter(struct conf_load *l, struct conf_node *n, struct row *r, struct scope
         r->list->begun_in = s->id + 1;
         memset((char *)conf + d->offset, 0, d->size);
     }
+    l->line = n->pos;
     if (d->set(l, d, n, conf))
         return;
     drop_pending(l, pending);
+    damage_add(l, s, r->module);
     if (l->errors == 0)
         conf_fail(l, n, 0, "\"%s\" directive is invalid", d->name);
     if (l->errors > errors)
@@ -211,12 +289,17 @@ run_setter(struct conf_load *l, struct conf_node *n, struct row *r, struct scope
 static void
 apply_line(struct conf_load *l, struct conf_node *n, struct scope *s)
 {
+    uint32_t errors = l->errors;
     struct row *r = find_row(l, n, s);
 
-    if (r == NULL || !check_form(l, n, r->d) || !check_duplicate(l, n, r, s) ||
-        !check_table(l, n, r->d))
-        return;
-    run_setter(l, n, r, s);
+    if (r != NULL) {
+        if (!check_form(l, n, r->d) || !check_duplicate(l, n, r, s) || !check_table(l, n, r->d))
+            damage_add(l, s, r->module);
+        else
+            run_setter(l, n, r, s);
+    }
+    if (l->errors > errors)
+        undecide_words(l, n);
 }
 
 static void
@@ -253,6 +336,8 @@ conf_open_scope(struct conf_load *l, struct conf_node *n, enum scope_kind kind, 
     s->name = name;
     s->owner = owner;
     s->pos = n != NULL ? n->pos : l->scope->pos;
+    if (n != NULL)
+        n->scope = s;
     return s;
 }
 
@@ -278,9 +363,13 @@ finish_scope(struct conf_load *l, struct scope *s)
     for (unsigned i = 0; i < module_count && !load_gave_up(l); i++) {
         struct module *m = modules[i];
 
-        if (m->finish == NULL || m->conf_size == 0 || !scope_owns(l, s, m))
+        if (m->finish == NULL || m->conf_size == 0 || !scope_owns(l, s, m) ||
+            conf_is_damaged(l, s, m))
             continue;
-        if (!m->finish(l, s, s->conf[i]) && l->errors == 0)
+        if (m->finish(l, s, s->conf[i]))
+            continue;
+        damage_add(l, s, m);
+        if (l->errors == 0)
             conf_fail_at(l, s->pos, "the settings of module \"%s\" are invalid", m->name);
     }
 }
@@ -293,8 +382,13 @@ apply_finish(struct conf_load *l)
     for (uint32_t i = 0; i < scopes->len && !load_gave_up(l); i++)
         finish_scope(l, *VEC_AT(scopes, struct scope *, i));
     l->scope = l->config->root;
-    for (unsigned i = 0; i < module_count && l->errors == 0; i++)
-        if (modules[i]->loaded != NULL && !modules[i]->loaded(l) && l->errors == 0)
+    for (unsigned i = 0; i < module_count && !load_gave_up(l); i++) {
+        const struct module *m = modules[i];
+
+        if (m->loaded == NULL || (l->errors > 0 && !m->loaded_anyway))
+            continue;
+        if (!m->loaded(l) && l->errors == 0)
             conf_fail_at(l, (struct conf_pos){ 0, 0, 0 }, "module \"%s\" cannot be set up",
-                         modules[i]->name);
+                         m->name);
+    }
 }

@@ -36,13 +36,13 @@ struct row_table {
 bool apply_start(struct conf_load *l);
 /* All rows of all levels. */
 void apply_tree(struct conf_load *l);
-/* finish and loaded of the modules; only after a load without errors. */
+/* finish and loaded of the modules; after errors only what can find further ones. */
 void apply_finish(struct conf_load *l);
 
 /* ---- hints.c ---- */
 
-/* Says that no row has this name, and which may be meant. */
-void hint_unknown(struct conf_load *l, const struct conf_node *n, const struct scope *s);
+/* Says that no row has this name, and which may be meant: returned; NULL: none. */
+struct row *hint_unknown(struct conf_load *l, const struct conf_node *n, const struct scope *s);
 /* After the message that a directive is not allowed in the scope: where it is, and whether a '}' may be missing. */
 void hint_contexts(struct conf_load *l, const struct row *r, const struct scope *s);
 /* After a message about a directive that spans lines: where a ';' may be missing. */

@@ -80,6 +80,12 @@ conf_scope(struct conf_load *l)
     return l->scope;
 }
 
+struct conf_pos
+conf_line_pos(const struct conf_load *l)
+{
+    return l->line;
+}
+
 struct str
 config_pos_file(const struct config *c, struct conf_pos pos)
 {
@@ -221,23 +227,29 @@ check_zones(struct conf_load *l)
 }
 
 static void
-load(struct conf_load *l)
+load(struct conf_load *l, bool text_only)
 {
     if (!source_start(l) || !apply_start(l))
         return;
-    tree_read(l);
+    l->incomplete = !tree_read(l) || l->errors > 0;
+    if (text_only)
+        return;
     if (l->no_memory || l->config->files.len == 0)
         return;
     apply_tree(l);
-    if (l->errors > 0)
+    if (l->incomplete)
         return;
     apply_finish(l);
     if (l->errors == 0)
         check_zones(l);
+    if (l->errors == 0 && l->options->lint)
+        lint_run(l);
 }
 
-struct config *
-config_load(const struct conf_options *o, struct arena *a, struct vec *messages)
+/* `nodes`: what the tree is made of; NULL: it ends with the load. */
+static struct config *
+load_from(const struct conf_options *o, struct arena *a, struct vec *messages, struct arena *nodes,
+          bool *whole)
 {
     struct conf_load l = { .options = o, .message_arena = a, .messages = messages };
     struct config *c = config_new(o);
@@ -245,20 +257,43 @@ config_load(const struct conf_options *o, struct arena *a, struct vec *messages)
     l.config = c;
     if (c == NULL) {
         message_no_memory(&l);
+        *whole = false;
         return NULL;
     }
     arena_init(&l.scratch, 16384);
     arena_init(&l.nodes, 256 * 1024); /* chunks that free() gives back to the system */
     hash_init(&l.logs, &l.scratch);
     hash_init(&l.zones, &l.scratch);
-    load(&l);
+    load(&l, nodes != NULL);
     message_sort(&l);
-    c->tree = NULL;
-    arena_free(&l.nodes);
-    arena_free(&l.scratch);
-    if (l.errors > 0) {
-        config_free(c);
-        return NULL;
+    if (nodes != NULL) {
+        *nodes = l.nodes;
+    } else {
+        c->tree = NULL;
+        arena_free(&l.nodes);
     }
+    arena_free(&l.scratch);
+    *whole = l.errors == 0;
     return c;
+}
+
+struct config *
+config_load(const struct conf_options *o, struct arena *a, struct vec *messages)
+{
+    bool whole;
+    struct config *c = load_from(o, a, messages, NULL, &whole);
+
+    if (whole)
+        return c;
+    config_free(c);
+    return NULL;
+}
+
+struct config *
+config_read(const struct conf_options *o, struct arena *a, struct vec *messages,
+            struct arena *nodes)
+{
+    bool whole;
+
+    return load_from(o, a, messages, nodes, &whole);
 }

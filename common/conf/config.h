@@ -106,6 +106,7 @@ struct config {
     struct vec
         temp_dirs;  /* of struct conf_temp_dir: made by the master, owned by the worker's user */
     struct log log; /* main error_log */
+    bool net_raw;   /* `transparent` source addresses: workers keep CAP_NET_RAW */
     uint64_t generation;
     /* Load-time services of upper rooms, each kept by its own file (var.c: names and indexes). */
     struct var_table *vars;
@@ -119,6 +120,7 @@ struct conf_options {
     struct str conf_path; /* -c or the built-in, made absolute */
     struct str globals;   /* -g; may be empty */
     struct str error_log; /* -e; may be empty */
+    bool lint;            /* the checks of lint.h run too */
     const struct vec
         *texts; /* of struct conf_file: read these in place of files (hand-over); NULL: from disk */
 };
@@ -129,6 +131,11 @@ struct conf_message {
     struct str line;    /* `unknown directive "x" in /etc/weir/weir.conf:12` */
     struct str details; /* source line, caret, hint: lines that end with '\n'; may be empty */
     struct conf_pos pos;
+    /* The parts of these, for tools. */
+    struct str check; /* the id of the check that found it; empty: none, it is of the loader */
+    struct str what;  /* the line without check and place */
+    struct str file;  /* of the place; empty: no place */
+    struct str hint;  /* parted by "; "; may be empty */
 };
 
 /*
@@ -137,6 +144,12 @@ struct conf_message {
  * sockets, no log files, no zones.
  */
 struct config *config_load(const struct conf_options *o, struct arena *a, struct vec *messages);
+/*
+ * Reads the text alone: of the result, files and tree are set, as far as it could be read. The nodes of the tree lie in
+ * `nodes`, which is set up here and the caller's to free. NULL: memory.
+ */
+struct config *config_read(const struct conf_options *o, struct arena *a, struct vec *messages,
+                           struct arena *nodes);
 /* After a failed load: the files read so far are needed to print nothing more, so the memory is gone already. */
 void config_free(struct config *c);
 
@@ -155,7 +168,8 @@ void config_show_source(const struct config *c, struct conf_pos pos, struct text
 void config_dump(const struct config *c, struct text *t);
 /*
  * `--directives`: a line per directive, its fields parted by tabs: "directive", module, name, contexts parted by commas,
- * arguments ("1", "1-2", "1+", "block", "1-2 block"), default, note; then what config_dump_variables adds.
+ * arguments ("1", "1-2", "1+", "block", "1-2 block"), default, note; a line per check: "check", module, id, directive; then
+ * what config_dump_variables adds.
  */
 void config_dump_tables(struct text *t);
 /* Appends "variable", module, name for each variable; set by the file that knows their table. */

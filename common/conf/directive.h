@@ -53,6 +53,7 @@ struct conf_node {
     struct conf_pos pos, end;   /* of its first byte; of ';' or '}' */
     struct conf_node *next;     /* sibling */
     struct conf_node *children; /* first */
+    struct scope *scope;        /* what the block opened; NULL: nothing */
 };
 
 /* Arguments without the name: at least and at most; ARGS_ANY for no upper limit. */
@@ -122,6 +123,9 @@ struct conf_bufs {
     uint64_t size; /* bytes of each */
 };
 bool conf_set_bufs(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf);
+/* "user:rw", "group:r", "all:r": the mode of new files, uint32_t; the user's rights are rw when they are not told. */
+bool conf_set_access(struct conf_load *l, const struct directive *d, struct conf_node *n,
+                     void *conf);
 /* Every argument as a str, appended to a struct vec (I_LIST). */
 bool conf_set_list(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf);
 bool conf_set_nothing(struct conf_load *l, const struct directive *d, struct conf_node *n,
@@ -193,9 +197,19 @@ bool conf_set_nothing(struct conf_load *l, const struct directive *d, struct con
 /* ---- what setters and finish functions may ask of the loader ---- */
 
 struct arena *conf_arena(struct conf_load *l); /* the cycle's */
+/*
+ * After errors, finish is called for settings without damage, and `loaded` of modules that say they cope, to find
+ * further errors. Whether a line of the module has an error, in the scope or around it; NULL: in any scope.
+ */
+bool conf_is_damaged(struct conf_load *l, const struct scope *s, const struct module *m);
+bool conf_has_errors(struct conf_load *l);
+/* Whether a line with an error may define this variable (lower case). */
+bool conf_may_define(struct conf_load *l, struct str variable);
 struct config *conf_config(struct conf_load *l);
 struct scope *
 conf_scope(struct conf_load *l); /* the scope being filled; in finish: the one finished */
+/* Where the line stands that is being applied. */
+struct conf_pos conf_line_pos(const struct conf_load *l);
 /* The module's struct of a scope, for reading; its own rows are not all applied before finish. */
 
 /*

@@ -2,6 +2,7 @@
 /* dump.c - the texts of a configuration, and the tables of all modules. */
 #include "common/base/text.h"
 #include "common/conf/config.h"
+#include "common/conf/lint.h"
 #include "common/conf/names.h"
 #include "common/module.h"
 
@@ -47,12 +48,21 @@ dump_row(struct text *t, const struct module *m, const struct directive *d)
     text_char(t, '\n');
 }
 
+static void
+dump_checks(struct text *t, const struct module *m)
+{
+    for (const struct lint_check *c = m->lint; c != NULL && c->id != NULL; c++)
+        text_fmt(t, "check\t%s\t%s\t%s\n", m->name, c->id, c->directive);
+}
+
 void
 config_dump_tables(struct text *t)
 {
     for (unsigned i = 0; i < module_count; i++)
         for (const struct directive *d = modules[i]->directives; d != NULL && d->name != NULL; d++)
             dump_row(t, modules[i], d);
+    for (unsigned i = 0; i < module_count; i++)
+        dump_checks(t, modules[i]);
     if (config_dump_variables != NULL)
         config_dump_variables(t);
 }

@@ -36,17 +36,18 @@ hint_contexts(struct conf_load *l, const struct row *r, const struct scope *s)
         return;
     place = message_place(l, s->pos);
     conf_hint(l, "a \"}\" may be missing for the block of %.*s", STR(place));
+    l->misread = l->unclosed;
 }
 
 /* The row with the nearest name; of equally near ones, one that may stand in the scope. */
-static const struct row *
+static struct row *
 nearest(struct conf_load *l, struct str name, enum scope_kind kind)
 {
     unsigned limit = name.len < 6 ? 1 : name.len < 9 ? 2 : 3, best_score = UINT32_MAX;
-    const struct row *best = NULL;
+    struct row *best = NULL;
 
     for (uint32_t i = 0; i < l->rows->n; i++) {
-        const struct row *r = &l->rows->rows[i];
+        struct row *r = &l->rows->rows[i];
         unsigned distance = str_distance(name, str_c(r->d->name), limit);
         unsigned score = distance * 2 + !(r->d->contexts & 1u << kind);
 
@@ -58,30 +59,32 @@ nearest(struct conf_load *l, struct str name, enum scope_kind kind)
     return best;
 }
 
-void
+struct row *
 hint_unknown(struct conf_load *l, const struct conf_node *n, const struct scope *s)
 {
     struct str name = n->args[0];
     const char *module = names_foreign(name);
-    const struct row *r;
+    struct row *r;
 
     conf_fail(l, n, 0, "unknown directive \"%.*s\"", STR(name));
     if (module != NULL) {
         conf_hint(l, "it belongs to %s, which is not part of this build", module);
-        return;
+        return NULL;
     }
     if (str_find(name, '}') < name.len) {
         conf_hint(l, "a regular expression with braces needs quotes around it");
-        return;
+        l->misread = true;
+        return NULL;
     }
     r = nearest(l, name, s->kind);
     if (r == NULL)
-        return;
+        return NULL;
     if (r->d->contexts & 1u << s->kind)
         conf_hint(l, "did you mean \"%s\"?", r->d->name);
     else
         hint_belongs(l, "did you mean \"%s\"? It belongs in %.*s",
                      hash_get(&l->rows->by_name, str_c(r->d->name)));
+    return r;
 }
 
 void

@@ -70,19 +70,26 @@ is_continuation(char c)
 
 /* The line of the text that holds `pos`, and where in it the place is. False: there is nothing to show. */
 static bool
-find_line(const struct config *c, struct conf_pos pos, struct str *line, size_t *at)
+find_line(const struct config *c, struct conf_pos pos, struct load_cursor *cursor, struct str *line,
+          size_t *at)
 {
     const struct conf_file *f = file_at(c, pos.file);
     struct str rest;
+    uint32_t i = 1;
 
     if (f == NULL || pos_is_none(pos) || pos.column == 0)
         return false;
     rest = f->text;
-    for (uint32_t i = 1; i < pos.line && rest.len > 0; i++) {
+    if (cursor->line > 0 && cursor->file == pos.file && cursor->line <= pos.line) {
+        i = cursor->line;
+        rest = str_from(rest, cursor->at);
+    }
+    for (; i < pos.line && rest.len > 0; i++) {
         size_t end = str_find(rest, '\n');
 
         rest = str_from(rest, end < rest.len ? end + 1 : end);
     }
+    *cursor = (struct load_cursor){ pos.file, pos.line, f->text.len - rest.len };
     *line = str_upto(rest, str_find(rest, '\n'));
     if (line->len > 0 && line->ptr[line->len - 1] == '\r')
         line->len--;
@@ -91,14 +98,14 @@ find_line(const struct config *c, struct conf_pos pos, struct str *line, size_t 
 }
 
 /* Two lines: `    12 |     proxy_passs http://x;` and the caret under the place. */
-void
-config_show_source(const struct config *c, struct conf_pos pos, struct text *t)
+static void
+show_source(const struct config *c, struct conf_pos pos, struct load_cursor *cursor, struct text *t)
 {
     struct str line;
     size_t at, start = 0, end;
     int margin;
 
-    if (!find_line(c, pos, &line, &at))
+    if (!find_line(c, pos, cursor, &line, &at))
         return;
     if (line.len > EXCERPT_MAX && at > EXCERPT_BEFORE)
         start = at - EXCERPT_BEFORE;
@@ -122,6 +129,14 @@ config_show_source(const struct config *c, struct conf_pos pos, struct text *t)
         if (!is_continuation(line.ptr[i]))
             text_char(t, line.ptr[i] == '\t' ? '\t' : ' ');
     TEXT_LIT(t, "^\n");
+}
+
+void
+config_show_source(const struct config *c, struct conf_pos pos, struct text *t)
+{
+    struct load_cursor cursor = { .line = 0 };
+
+    show_source(c, pos, &cursor, t);
 }
 
 static void
@@ -160,7 +175,9 @@ message_no_memory(struct conf_load *l)
     l->errors++;
     m = vec_push(l->messages);
     if (m != NULL)
-        *m = (struct conf_message){ .level = LOG_LEVEL_EMERG, .line = S("out of memory") };
+        *m = (struct conf_message){ .level = LOG_LEVEL_EMERG,
+                                    .line = S("out of memory"),
+                                    .what = S("out of memory") };
     return false;
 }
 
@@ -196,13 +213,55 @@ place_of_nothing(struct conf_load *l)
     return pos;
 }
 
-bool
-message_add(struct conf_load *l, enum log_level level, struct conf_pos pos, const char *fmt,
-            va_list args)
+/* The last word of a load with this many errors. */
+static void
+say_limit(struct conf_load *l)
+{
+    struct str line =
+        arena_fmt(l->message_arena, "%d errors: the rest of the configuration is not checked",
+                  LOAD_ERRORS_MAX);
+    struct conf_message *m = line.ptr != NULL ? vec_push(l->messages) : NULL;
+
+    if (m == NULL)
+        message_no_memory(l);
+    else
+        *m = (struct conf_message){
+            .level = LOG_LEVEL_EMERG,
+            .line = line,
+            .what = line,
+        };
+}
+
+/* `MESSAGE in FILE:LINE`, with the check in front when one found it; its parts into *m. */
+static bool
+compose(struct conf_load *l, const char *check, struct conf_message *m, const char *fmt,
+        va_list args)
+{
+    const struct conf_file *f = file_at(l->config, m->pos.file);
+    struct text what, line;
+
+    text_init(&what, l->message_arena);
+    text_init(&line, l->message_arena);
+    add_formatted(&what, fmt, args);
+    if (check != NULL)
+        text_fmt(&line, "%s: ", check);
+    text_add(&line, text_str(&what));
+    add_place(l, &line, m->pos);
+    m->check = str_c(check);
+    m->what = text_str(&what);
+    m->line = text_str(&line);
+    if (f != NULL && !pos_is_none(m->pos))
+        m->file = arena_str(l->message_arena, f->path);
+    return !what.failed && !line.failed;
+}
+
+static bool
+add(struct conf_load *l, const char *check, enum log_level level, struct conf_pos pos,
+    const char *fmt, va_list args)
 {
     bool is_error = level <= LOG_LEVEL_ERROR;
-    struct text line, details;
-    struct conf_message *m;
+    struct conf_message *to, m = { .level = level, .pos = pos };
+    struct text details;
 
     l->last_message = NULL;
     if (load_gave_up(l))
@@ -210,32 +269,44 @@ message_add(struct conf_load *l, enum log_level level, struct conf_pos pos, cons
     if (!is_error && ++l->warnings > LOAD_WARNINGS_MAX)
         return false;
     if (is_error && pos_is_none(pos))
-        pos = place_of_nothing(l);
-    text_init(&line, l->message_arena);
-    add_formatted(&line, fmt, args);
-    add_place(l, &line, pos);
-    if (line.failed)
+        m.pos = place_of_nothing(l);
+    if (!compose(l, check, &m, fmt, args))
         return message_no_memory(l);
-    if (was_said(l, pos, text_str(&line)))
+    if (was_said(l, m.pos, m.line))
         return false;
     text_init(&details, l->message_arena);
-    config_show_source(l->config, pos, &details);
-    m = vec_push(l->messages);
-    if (m == NULL || details.failed)
+    show_source(l->config, m.pos, &l->cursor, &details);
+    m.details = text_str(&details);
+    to = vec_push(l->messages);
+    if (to == NULL || details.failed)
         return message_no_memory(l);
-    *m = (struct conf_message){ level, text_str(&line), text_str(&details), pos };
-    l->last_message = m;
-    if (is_error)
-        l->errors++;
+    *to = m;
+    l->last_message = to;
+    if (is_error && ++l->errors == LOAD_ERRORS_MAX)
+        say_limit(l);
     return false;
 }
 
-static struct conf_pos
-arg_place(const struct conf_node *n, int arg)
+bool
+message_add(struct conf_load *l, enum log_level level, struct conf_pos pos, const char *fmt,
+            va_list args)
+{
+    return add(l, NULL, level, pos, fmt, args);
+}
+
+struct conf_pos
+message_arg(const struct conf_node *n, int arg)
 {
     if (arg < 0)
         return n->end;
     return (uint32_t)arg < n->n ? n->arg_pos[arg] : n->pos;
+}
+
+void
+message_check(struct conf_load *l, const char *check, struct conf_pos pos, const char *fmt,
+              va_list args)
+{
+    add(l, check, LOG_LEVEL_WARN, pos, fmt, args);
 }
 
 bool
@@ -244,7 +315,7 @@ conf_fail(struct conf_load *l, const struct conf_node *n, int arg, const char *f
     va_list args;
 
     va_start(args, fmt);
-    message_add(l, LOG_LEVEL_EMERG, arg_place(n, arg), fmt, args);
+    message_add(l, LOG_LEVEL_EMERG, message_arg(n, arg), fmt, args);
     va_end(args);
     return false;
 }
@@ -266,7 +337,7 @@ conf_warn(struct conf_load *l, const struct conf_node *n, int arg, const char *f
     va_list args;
 
     va_start(args, fmt);
-    message_add(l, LOG_LEVEL_WARN, arg_place(n, arg), fmt, args);
+    message_add(l, LOG_LEVEL_WARN, message_arg(n, arg), fmt, args);
     va_end(args);
 }
 
@@ -284,22 +355,30 @@ void
 conf_hint(struct conf_load *l, const char *fmt, ...)
 {
     struct conf_message *m = l->last_message;
-    struct text t;
+    struct text hint, details;
+    struct str one;
     va_list args;
 
     if (m == NULL)
         return;
-    text_init(&t, l->message_arena);
-    text_add(&t, m->details);
-    TEXT_LIT(&t, "         ");
+    text_init(&hint, l->message_arena);
     va_start(args, fmt);
-    add_formatted(&t, fmt, args);
+    add_formatted(&hint, fmt, args);
     va_end(args);
-    text_char(&t, '\n');
-    if (t.failed)
+    one = text_str(&hint);
+    text_init(&details, l->message_arena);
+    text_add(&details, m->details);
+    TEXT_LIT(&details, "         ");
+    text_add(&details, one);
+    text_char(&details, '\n');
+    if (m->hint.len > 0)
+        one = arena_fmt(l->message_arena, "%.*s; %.*s", STR(m->hint), STR(one));
+    if (hint.failed || details.failed || one.ptr == NULL) {
         message_no_memory(l);
-    else
-        m->details = text_str(&t);
+        return;
+    }
+    m->details = text_str(&details);
+    m->hint = one;
 }
 
 /* ---- order ---- */

@@ -256,3 +256,35 @@ conf_set_nothing(struct conf_load *l UNUSED, const struct directive *d UNUSED,
 {
     return true;
 }
+
+/* ---- rights ---- */
+
+bool
+conf_set_access(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+{
+    static const struct {
+        struct str who;
+        unsigned shift;
+    } users[] = { { S_INIT("user:"), 6 }, { S_INIT("group:"), 3 }, { S_INIT("all:"), 0 } };
+    uint32_t mode = 0;
+
+    for (uint32_t i = 1; i < n->n; i++) {
+        struct str text = n->args[i], rights = STR_NONE;
+        size_t u = 0;
+
+        while (u < ARRAY_LEN(users) && !str_starts(text, users[u].who))
+            u++;
+        if (u < ARRAY_LEN(users))
+            rights = str_from(text, users[u].who.len);
+        if (str_eq(rights, S("rw")))
+            mode |= 06U << users[u].shift;
+        else if (str_eq(rights, S("r")))
+            mode |= 04U << users[u].shift;
+        else
+            return conf_fail(l, n, (int)i, "invalid value \"%.*s\"", STR(text));
+    }
+    if ((mode & 0700) == 0)
+        mode |= 0600;
+    store(d, conf, mode);
+    return true;
+}

@@ -10,15 +10,18 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "common/event/loop.h"
 #include "common/sys/fd.h"
+#include "common/sys/proc.h"
 
 struct offload_pool {
     struct offload_pool *next; /* in `pools` */
-    struct watch watch;        /* of the eventfd; fd -1 until the first job */
+    char *name;
+    struct watch watch; /* of the eventfd; fd -1 until the first job */
     unsigned threads_max, queue_max;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t wanted;
@@ -43,12 +46,17 @@ pool_reset(struct offload_pool *p)
 }
 
 struct offload_pool *
-offload_pool_new(unsigned threads, unsigned max_queue)
+offload_pool_new(struct str name, unsigned threads, unsigned max_queue)
 {
     struct offload_pool *p = calloc(1, sizeof(*p));
 
     if (p == NULL)
         return NULL;
+    p->name = strndup(name.ptr, name.len);
+    if (p->name == NULL) {
+        free(p);
+        return NULL;
+    }
     p->threads_max = threads;
     p->queue_max = max_queue;
     pool_reset(p);
@@ -67,12 +75,23 @@ offload_reset_after_fork(void)
 }
 
 struct offload_pool *
+offload_pool_find(struct str name)
+{
+    for (struct offload_pool *p = pools; p != NULL; p = p->next)
+        if (str_eq(str_c(p->name), name))
+            return p;
+    if (str_eq(name, S("default")))
+        return offload_pool_new(name, 32, 65536);
+    return NULL;
+}
+
+struct offload_pool *
 offload_default(void)
 {
     static struct offload_pool *pool;
 
     if (pool == NULL)
-        pool = offload_pool_new(32, 65536);
+        pool = offload_pool_find(S("default"));
     return pool;
 }
 
@@ -81,6 +100,7 @@ thread_main(void *data)
 {
     struct offload_pool *p = data;
 
+    proc_set_name(p->name);
     pthread_mutex_lock(&p->lock);
     for (;;) {
         struct offload *o;

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "common/base/list.h"
+#include "common/base/str.h"
 
 /* Embedded in the memory that `work` uses; that memory lives until `done` was called. */
 struct offload {
@@ -18,10 +19,12 @@ struct offload {
 
 struct offload_pool;
 /* Threads start with the first job of the process. max_queue: jobs that may wait; NULL when memory is out. */
-struct offload_pool *offload_pool_new(unsigned threads, unsigned max_queue);
+struct offload_pool *offload_pool_new(struct str name, unsigned threads, unsigned max_queue);
+/* The newest of that name; "default" is made when nobody has: 32 threads, 65536 jobs. NULL: there is none. */
+struct offload_pool *offload_pool_find(struct str name);
 /* False when the queue is full or no thread could be started: the caller does the work itself. */
 bool offload_start(struct offload_pool *pool, struct offload *o);
-/* The pool named "default": 32 threads, 65536 jobs. */
+/* The pool named "default". */
 struct offload_pool *offload_default(void);
 /* The loop's part, in a forked child: the threads and jobs of the parent are not there. */
 void offload_reset_after_fork(void);

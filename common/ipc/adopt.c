@@ -294,7 +294,7 @@ static void
 client_on_event(struct watch *w, unsigned bits UNUSED)
 {
     struct orphan_client *c = CONTAINER_OF(w, struct orphan_client, watch);
-    char request[CTL_REQUEST_MAX];
+    static char request[CTL_REQUEST_MAX];
     ssize_t n = recv(w->fd, request, sizeof(request), MSG_DONTWAIT);
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))

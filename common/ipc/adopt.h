@@ -15,7 +15,7 @@
 
 /* First word of every request on the control socket, so that old tools and new masters understand each other. */
 #define CTL_VERSION "weir/1"
-enum { CTL_REQUEST_MAX = 4096, CTL_ANSWER_MAX = 60000 };
+enum { CTL_REQUEST_MAX = 128 * 1024, CTL_ANSWER_MAX = 60000 };
 
 /* ---- the worker's side ---- */
 

@@ -74,6 +74,8 @@ struct log_quoted {
 };
 struct log_quoted log_quote(struct str s);
 
+/* Set: takes each line in place of the log's files, without time and context, its bytes escaped. NULL: nobody does. */
+extern void (*log_tap)(const char *level, struct str message);
 /* While true, lines of level warn and above go to standard error too, as "weir: [emerg] ...": until a start is over. */
 extern bool log_echo;
 /* Name of the program in messages: "weir" or "nginx" (ARCHITECTURE.md 8: two names, one program). */
@@ -85,6 +87,8 @@ struct log_file {
 };
 /* Opens (O_APPEND, CLOEXEC, created 0644). False with errno. */
 bool log_file_open(struct log_file *f);
+/* A file of this path that is created gets mode 0600. False: memory. */
+bool log_file_keep_private(struct str path);
 /* Called before a new descriptor takes the place of an open one; NULL: nobody has lines for the old one. */
 extern void (*log_before_replace)(struct log_file *f);
 /* Puts a new descriptor in place of the old one (and takes it); also by workers on REOPEN. */
@@ -105,7 +109,7 @@ void log_add_sink(struct log *log, struct log_sink *sink);
 bool log_level_parse(struct str name, enum log_level *level);
 /* Where the log goes first: its first file's descriptor, STDERR_FILENO for standard error; -1: elsewhere. */
 int log_fd(const struct log *log);
-/* Writes how often the last line was repeated, when repetitions were left out; before exec, exit. */
+/* Writes how often the last line was repeated, when repetitions were left out; before fork, exec, exit. */
 void log_flush(void);
 
 #endif

@@ -3,10 +3,12 @@
 #include "common/log/sink.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "common/base/arena.h"
 #include "common/base/error.h"
+#include "common/base/vec.h"
 #include "common/log/syslog.h"
 #include "common/sys/fd.h"
 
@@ -156,10 +158,38 @@ open_standard(struct str path)
     return fd == -1 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
 }
 
+static struct vec private_paths; /* of struct str */
+
+static bool
+is_private(struct str path)
+{
+    VEC_FOREACH (known, struct str, &private_paths) {
+        if (str_eq(*known, path))
+            return true;
+    }
+    return false;
+}
+
+bool
+log_file_keep_private(struct str path)
+{
+    char *copy = !is_private(path) ? malloc(path.len + 1) : NULL;
+    struct str *place = copy != NULL ? VEC_PUSH(&private_paths, struct str) : NULL;
+
+    if (place == NULL) {
+        free(copy);
+        return is_private(path);
+    }
+    memcpy(copy, path.ptr, path.len);
+    *place = str_n(copy, path.len);
+    return true;
+}
+
 bool
 log_file_open(struct log_file *f)
 {
-    int fd = open(f->path.ptr, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
+    int fd = open(f->path.ptr, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY,
+                  is_private(f->path) ? 0600 : 0644);
 
     if (fd < 0) {
         int saved = errno;

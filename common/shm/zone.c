@@ -154,6 +154,18 @@ zone_drop(struct zone *z)
     free(z);
 }
 
+/* Somebody may hold the lock at this moment, whose release will not reach our copy. Should he be in the middle of something, it is dirty. */
+bool
+zone_detach(struct zone *z)
+{
+    ASSERT(!z->locked);
+    if (mmap(z->h, z->reserve, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
+             z->fd, 0) == MAP_FAILED)
+        return false;
+    __atomic_store_n(&z->h->lock.word, 0, __ATOMIC_RELAXED);
+    return true;
+}
+
 static void
 zone_list(struct zone *z)
 {

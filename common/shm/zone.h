@@ -65,6 +65,12 @@ bool zone_extend(struct zone *z, uint64_t size, struct error *err);
  */
 void zone_worker_start(struct zone *z, struct zone *old);
 
+/*
+ * From here on this process has a copy of its own that nobody else sees change, made page by page as it writes: it can
+ * run the owner's code without effect. What others write at that time may look torn to it. False with errno.
+ */
+bool zone_detach(struct zone *z);
+
 int zone_fd(const struct zone *z);
 struct str zone_name(const struct zone *z);
 uint64_t zone_size(const struct zone *z);    /* bytes usable now; a soft limit may be lower: */

@@ -215,3 +215,26 @@ file_make_dir(const char *path, mode_t mode, uid_t uid, gid_t gid, struct error 
     }
     return true;
 }
+
+int
+file_make_parents(const char *path, mode_t mode)
+{
+    char part[PATH_MAX];
+    size_t len = strlen(path);
+
+    if (len >= sizeof(part))
+        return ENAMETOOLONG;
+    memcpy(part, path, len + 1);
+    for (char *slash = strchr(part + 1, '/'); slash != NULL && slash[1] != '\0';
+         slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(part, mode) == 0) {
+            if (chmod(part, mode) != 0)
+                return errno;
+        } else if (errno != EEXIST) {
+            return errno;
+        }
+        *slash = '/';
+    }
+    return 0;
+}

@@ -28,4 +28,13 @@ int file_temp(const char *dir);
 /* Creates the directory if it is missing (not its parents), owner as given unless uid is (uid_t)-1. */
 bool file_make_dir(const char *path, mode_t mode, uid_t uid, gid_t gid, struct error *err);
 
+/* The directories above `path` that are missing, with this mode whatever the umask says. 0, or an errno. */
+int file_make_parents(const char *path, mode_t mode);
+/* Directories for files of this mode: may be searched where they may be read. */
+static inline mode_t
+file_dir_mode(mode_t mode)
+{
+    return mode | ((mode & 0444) >> 2);
+}
+
 #endif

@@ -1,16 +1,16 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: BSD-2-Clause
-# pairs.t - weir -t says of each pairs/NAME.conf what pairs/NAME.out has, and its exit status agrees.
+# pairs.t - weir -t says of each pairs/NAME.conf what NAME.out beside it has, and its exit status agrees. So it does for
+# program/NAME.conf, where the directives are those of the whole program.
 
 use lib 't/lib';
 use Weir;
 use Cwd qw(abs_path);
 
 my $weir = Weir->new(start => 0);
-my $dir  = abs_path('t/conf/pairs');
 
-for my $conf (glob 't/conf/pairs/*.conf') {
-    my ($name) = $conf =~ m{([^/]+)\.conf$};
+for my $conf (glob 't/conf/{pairs,program}/*.conf') {
+    my ($dir, $name) = abs_path($conf) =~ m{^(.*)/([^/]+)\.conf$};
     unlink $weir->dir . '/run.out';
     my ($status, $said) =
       $weir->run($weir->binary, '-t', '-p', $weir->dir, '-e', $weir->dir . '/error.log', '-c', "$dir/$name.conf");

@@ -60,6 +60,38 @@ for my $way (qw(threads reads slow)) {
     }
 }
 
+# `aio threads=` reads in the threads of that pool, which have its name: files that have yet to reach the disk.
+sub threads_of ($pid) { map { open my $fh, '<', $_ or (); $fh ? <$fh> =~ s/\n//r : () } glob "/proc/$pid/task/*/comm" }
+
+$weir = Weir->new(
+    main   => 'thread_pool slow threads=2; thread_pool other threads=1 max_queue=10;',
+    files  => { 'html/big.txt' => $file{'big.txt'}, 'html/new.txt' => $file{'big.txt'} },
+    server => <<'CONF',
+        location /named/ { aio threads=slow; directio 1; alias %dir%/html/; }
+        location /asked/ { set $disk other; aio threads=$disk; directio 1; alias %dir%/html/; }
+        location /none/  { set $disk none; aio threads=$disk; alias %dir%/html/; }
+CONF
+);
+my ($worker) = $weir->workers;
+ok(!grep(/^(?:slow|other)$/, threads_of($worker)), 'no thread before there is work');
+ok($weir->get('/named/big.txt')->body eq $file{'big.txt'}, 'aio threads=name');
+ok(scalar(grep { $_ eq 'slow' } threads_of($worker)), 'in a thread of that pool');
+ok(!grep(/^other$/, threads_of($worker)), 'and of no other');
+ok($weir->get('/asked/new.txt')->body eq $file{'big.txt'}, 'a name with variables');
+ok(scalar(grep { $_ eq 'other' } threads_of($worker)), 'in that pool');
+is($weir->get('/none/big.txt')->status, 500, 'a pool that does not exist');
+like($weir->error_log, qr/thread pool "none" not found/, 'said');
+for (
+    [ 'aio threads=missing;', '',                                         qr/unknown thread pool "missing" in / ],
+    [ '',                     'thread_pool a threads=1; thread_pool a threads=2;', qr/duplicate thread pool "a" in / ],
+    [ '',                     'thread_pool a max_queue=1;',               qr/thread pool "a" has no "threads" in / ],
+    [ '',                     'thread_pool a threads=0;',                 qr/invalid value "threads=0" in / ],
+  )
+{
+    my ($server, $main, $message) = @$_;
+    like((Weir->new(server => $server, main => $main, start => 0)->run_weir('-t'))[1], $message, "$main$server");
+}
+
 # What is cached stays as it was while it is valid, and is looked at again later.
 $weir = Weir->new(
     files  => { 'html/a.txt' => 'first', 'html/gone.txt' => 'here' },

@@ -9,7 +9,7 @@ my $mirror = Origin->new('*' => { body => 'ignored' });
 my $real   = Origin->new('*' => { body => 'real' });
 my $weir   = Weir->new(
     files  => { 'html/f/a.html' => 'a file' },
-    http   => 'client_max_body_size 10m;',
+    http   => 'client_max_body_size 10m; log_format uri "$uri"; access_log %dir%/uri.log uri;',
     server => <<"CONF",
         location /f/       { mirror /mirror; }
         location /proxied  { mirror /mirror; proxy_pass $real->{url}; }
@@ -28,7 +28,8 @@ my $weir   = Weir->new(
         location /denied   { mirror /mirror; deny all; }
         location /small    { mirror /mirror; client_max_body_size 10; proxy_pass $real->{url}; }
         location /again    { mirror /proxied; proxy_pass $real->{url}; }
-        location /mirror   { internal; proxy_pass $mirror->{url}; proxy_set_header X-From \$remote_addr; proxy_set_header X-Asked \$request_uri; }
+        location /mirror   { internal; proxy_pass $mirror->{url}; proxy_set_header X-From \$remote_addr; proxy_set_header X-Asked \$request_uri;
+            proxy_set_header X-Ports "\$server_port \$realip_remote_port"; }
 CONF
 );
 
@@ -46,6 +47,7 @@ is($copies[0]{target}, '/mirror?x=1&y', 'the copy has the path of the mirror and
 is($copies[0]{method}, 'GET', 'its method');
 is(Origin::field($copies[0], 'X-Mine'),  'm', 'its fields');
 is(Origin::field($copies[0], 'X-From'),  '127.0.0.1', 'the address of the client');
+like(Origin::field($copies[0], 'X-Ports'), qr{^@{[ $weir->port ]} [1-9]\d*$}, 'the ports of its connection');
 is(Origin::field($copies[0], 'X-Asked'), '/f/a.html?x=1&y', 'and the target as asked for');
 
 for my $size (0, 1, 10, 5_000, 300_000) {
@@ -104,12 +106,34 @@ $client->close;
 is($_->{body}, 'held', 'the body of a copy outlives its request') for $mirror->requests;
 $mirror->release('*');
 
+# The log has the requests of clients, not the copies.
+$weir->stop('QUIT');
+my @uris = split /\n/, $weir->read_file('uri.log');
+cmp_ok(scalar @uris, '>', 20, 'requests are logged');
+is(join(' ', grep { m{^/mirror} } @uris), '', 'copies are not');
+
 my $down = Weir->new(
     server => "location / { mirror /m; return 404; } location /x { mirror /m; proxy_pass $real->{url}; } "
       . 'location /m { proxy_pass http://127.0.0.1:%port1%; }'
 );
 is($down->get('/x')->body, 'real', 'a mirror that nobody serves');
 ok($down->wait_log(qr/connect\(\) failed .* while connecting to upstream/), 'is logged');
+
+like($down->error_log, qr/connect\(\) failed .*, client: 127\.0\.0\.1, .*, subrequest: "\/m"/, 'with the client');
+
+# Copies are in the access log with log_subrequest only, as other subrequests.
+for my $on ('off', 'on') {
+    my $logged = Weir->new(
+        http   => "log_format l '\$uri \$remote_addr'; access_log %dir%/copies.log l;",
+        server => "log_subrequest $on; location / { mirror /m; proxy_pass $real->{url}; } location /m { internal; proxy_pass $mirror->{url}; }",
+    );
+    $mirror->forget;
+    $logged->get('/first');
+    $mirror->wait_requests(1);
+    wait_for(sub { $logged->read_file('copies.log') =~ m{^/m 127\.0\.0\.1$}m }, 'the line of the copy') if $on eq 'on';
+    $logged->stop('QUIT');
+    is(join('', sort split /^/, $logged->read_file('copies.log')), ($on eq 'on' ? "/first 127.0.0.1\n/m 127.0.0.1\n" : "/first 127.0.0.1\n"), "log_subrequest $on");
+}
 
 # A mirror that answers without end is left behind by a client that goes; the daemon stops with it under way.
 my $long = Origin->new('*' => { body => 'x' x 1000, repeat => 5_000 });

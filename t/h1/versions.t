@@ -11,7 +11,7 @@ my $origin = Origin->new(
 );
 my $weir = Weir->new(
     files  => { 'html/file' => 'content' },
-    server => "location /p/ { proxy_pass $origin->{url}/; }\nlocation = /x { return 200 x; }",
+    server => "early_hints 1; location /p/ { proxy_pass $origin->{url}/; }\nlocation = /x { return 200 x; }",
 );
 
 my $answer = $weir->get('/file', version => '1.0', host => undef, keep => 1);

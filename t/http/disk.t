@@ -27,6 +27,10 @@ for my $name (qw(client_body_temp proxy_temp)) {
 }
 is($weir->post('/', 'y' x 100)->body, 'small', 'a body in memory');
 is($weir->post('/', 'y' x 100_000)->status, 500, 'one that needs a file');
+my $early = $weir->client;
+$early->write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n" . 'y' x 200_000);
+my $refusal = $early->answer;
+is($refusal && $refusal->status, 500, 'and nobody waits for the rest of it');
 is($weir->post('/only/', 'y')->status, 500, 'one that has to be in a file');
 ok($weir->wait_log(qr/creating a temporary file in "[^"]*client_body_temp" failed/), 'is logged');
 
@@ -37,5 +41,19 @@ $origin->wait_requests(3, '/big');
 ok($weir->wait_log(qr/creating a temporary file in "[^"]*proxy_temp" failed/), 'responses miss theirs');
 ok($_->answer->body eq $piece x 300, 'and are given whole') for @slow;
 is($weir->get('/')->body, 'small', 'the worker goes on');
+
+# A file that grows beyond the limit of the process is a failed write, not the end of the worker.
+SKIP: {
+    my $limited = Weir->new(
+        allow  => qr/\[crit\].* a temporary file in /,
+        http   => 'client_max_body_size 10m;',
+        server => "location / { client_body_buffer_size 1k; proxy_pass $origin->{url}; }",
+    );
+    my ($worker) = $limited->workers;
+    system("prlimit --pid $worker --fsize=20000 2>/dev/null") == 0 or Test::More::skip('no prlimit', 3);
+    is($limited->post('/', 'y' x 100_000)->status, 500, 'a file that is too large');
+    is($limited->post('/', 'y' x 100)->body, 'small', 'the next request');
+    is(($limited->workers)[0], $worker, 'has the same worker');
+}
 
 done_testing;

@@ -32,21 +32,31 @@ sub beside ($class, %option) {
     return @both;
 }
 
-# An answer as text, without what is a server's own.
-sub plain ($server, $answer) {
-    return 'no answer' unless defined $answer;
-    my @fields = sort map { "$_->[0]: $_->[1]" } grep { $_->[0] !~ /^(?:Date|Server)$/ } @{ $answer->fields };
-    my $text   = join "\n", 'HTTP/' . $answer->version . ' ' . $answer->status . ' ' . $answer->reason, @fields, '',
-      $answer->body, $answer->complete ? () : '(cut)';
+# A text without the directory and the ports of the server.
+sub mask ($server, $text) {
     $text =~ s/\Q$server->{dir}\E/DIR/g;
     for my $n (0 .. $#{ $server->{ports} }) {
         my $port = $server->{ports}[$n] // next;
         $text =~ s/\b$port\b/PORT$n/g;
     }
+    $text =~ s{boundary=\d{20}}{boundary=BOUNDARY}g;
+    return $text;
+}
+
+# An answer as text, without what is a server's own.
+sub plain ($server, $answer) {
+    return 'no answer' unless defined $answer;
+    my @interim = map { plain($server, $_) } @{ $answer->interim };
+    # Fields of one name keep their order.
+    my @fields = map { "$_->[0]: $_->[1]" } sort { $a->[0] cmp $b->[0] } grep { $_->[0] ne 'Date' } @{ $answer->fields };
+    my $text   = join "\n", @interim, 'HTTP/' . $answer->version . ' ' . $answer->status . ' ' . $answer->reason, @fields, '',
+      $answer->body, @{ $answer->trailers }, $answer->complete ? () : '(cut)';
+    $text = mask($server, $text);
     # A page with the server's name in it is as long as that name makes it.
     $text =~ s{^Content-Length: \d+$}{Content-Length: PAGE}m
       if $text =~ s{\b(?:nginx|weir)(?:/[\d.]+)?(?=</center>)}{SERVER}g;
-    $text =~ s{boundary=\d+|^--\d+}{BOUNDARY}mg;
+    $text =~ s{^Server: \K(?:nginx|weir)(/\d[\d.]*)?$}{'SERVER' . ($1 ? '/VERSION' : '')}mge;
+    $text =~ s{^--\d+}{BOUNDARY}mg;
     $text =~ s{^(Expires): .*GMT}{$1: DATE}mg;
     return $text;
 }

@@ -139,7 +139,7 @@ sub wait_requests ($self, $count, $path = undef) {
 
 # The value of a field in one of the requests: undef without it; in list context all values.
 sub field ($request, $name) {
-    my @values = map { $_->[1] } grep { lc $_->[0] eq lc $name } @{ $request->{fields} };
+    my @values = map { $_->[1] } grep { lc($_->[0] // '') eq lc $name } @{ $request->{fields} };
     return wantarray ? @values : $values[0];
 }
 

@@ -11,8 +11,11 @@ my $origin = Origin->new(
     '/bidi'    => { early => 1, pieces => [ 'first ', 'second' ], pause => 0.1 },
     '/ok'      => { body => 'ok' },
 );
-my $weir = Weir->new(http => 'client_max_body_size 0;', server => <<CONF);
-    location / { proxy_pass $origin->{url}; proxy_request_buffering off; }
+my $weir = Weir->new(http => 'client_max_body_size 0; map $http_sec_fetch_mode $hints { navigate 1; }', server => <<CONF);
+    location / { proxy_pass $origin->{url}; proxy_request_buffering off; early_hints 1; }
+    location /nohints/   { proxy_pass $origin->{url}/; }
+    location /somehints/ { proxy_pass $origin->{url}/; early_hints \$hints; }
+    location /twohints/  { proxy_pass $origin->{url}/; early_hints \$http_x_a \$http_x_b; }
     location /collected/ { proxy_pass $origin->{url}/; }
 CONF
 
@@ -48,6 +51,15 @@ $c->send_request('GET', '/split-hints');
 $a = $c->answer;
 is($a->body, 'ok', 'split anywhere');
 is($a->interim->[0]->field('Link'), '</a.css>', 'too');
+my $b = $weir->get('/nohints/hints');
+is($b->body . join(' ', map { $_->status } @{ $b->interim }), 'final102', 'without early_hints no 103');
+for my $mode ('', 'no-cors', '0', 'navigate') {
+    $b = $weir->get('/somehints/hints', fields => ["Sec-Fetch-Mode: $mode"]);
+    is(scalar(grep { $_->status == 103 } @{ $b->interim }), $mode eq 'navigate' ? 1 : 0, "early_hints by a map: '$mode'");
+}
+is(scalar(grep { $_->status == 103 } @{ $weir->get('/twohints/hints', fields => ["X-$_: 1"])->interim }), 0, "all of them: not $_")
+  for qw(A B);
+is(scalar(grep { $_->status == 103 } @{ $weir->get('/twohints/hints', fields => [ 'X-A: 1', 'X-B: y' ])->interim }), 1, 'but both');
 is($weir->get('/hints', version => '1.0')->body, 'final', 'HTTP/1.0 clients do not get them');
 
 # Expect is ours to answer.

@@ -24,6 +24,7 @@ my $origin = Origin->new(
     '/old'     => { version => '1.0', body => 'until close', until_close => 1 },
     '/range'   => { fields => ['Accept-Ranges: bytes'], body => 'hello' },
     '/force/range' => { fields => ['Accept-Ranges: none'], body => 'hello' },
+    '/odd'     => { raw => "HTTP/1.1 200 OK\r\nX-Before: 1\r\nX(y: 1\r\nX\xe4: 2\r\nX/z: 3\r\nX-After: 2\r\nContent-Length: 3\r\n\r\nodd" },
     '/lf'      => { raw => "HTTP/1.1 200 OK\nContent-Length: 2\n\nok" },
     '/extra'   => { raw => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokEXTRA", keep => 1 },
 );
@@ -79,7 +80,20 @@ is($weir->get('/lf')->body, 'ok', 'lone LF');
 $a = $weir->head('/fields');
 is($a->field('Content-Length'), 2, 'HEAD has the length');
 is($a->body, '', 'and no body');
-is($weir->head('/chunks')->status, 200, 'HEAD of chunks');
+my $client = $weir->client;
+$client->send_request('HEAD', '/chunks');
+$a = $client->answer;
+is($a->status, 200, 'HEAD of chunks');
+is($a->field('Transfer-Encoding'), undef, 'says nothing about its length, as nginx');
+is($a->field('Connection'), 'keep-alive', 'and the connection stays');
+$client->send_request('GET', '/chunks');
+is($client->answer->body, 'abc', 'for the next request');
+
+# A name that is none is not passed on, and is no reason to refuse the page.
+$a = $weir->get('/odd');
+is($a->body, 'odd', 'a response with odd field names');
+is_deeply([ map { $a->field($_) } 'X-Before', 'X-After' ], [ 1, 2 ], 'its other fields');
+unlike($a->head, qr/X\(y|X\xe4|X\/z/, 'but not these');
 
 my $before = $origin->connections;
 is($weir->get('/extra')->body, 'ok', 'bytes behind the response are not passed on');

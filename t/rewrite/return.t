@@ -28,6 +28,10 @@ my $weir = Weir->new(
         location /split     { return 302 /$arg_x; }
         location /444       { return 444; }
         location /body      { return 200 done; }
+        location /lines/    { return 302 http://example.org$uri; }
+        location /local/    { return 301 $uri; }
+        location /page/     { error_page 404 http://example.org$uri; return 404; }
+        location /set/      { rewrite ^ http://example.org$uri redirect; }
 CONF
 );
 
@@ -60,6 +64,12 @@ my %locations = (
 is($weir->get($_, host => 'localhost')->field('Location'), $locations{$_}, "$_: Location") for sort keys %locations;
 is($weir->get('/x.json')->field('Content-Type'), 'application/json', 'the type of the URI');
 is($weir->get('/text')->field('Content-Type'),   'text/x-default',   'the default type');
+# What a client puts into a variable does not end the line: it is encoded, and the redirect stays one.
+for my $path (qw(lines local page set)) {
+    my $answer = $weir->get("/$path/a%0d%0aX-In:%20b%01%7f");
+    is($answer->field('X-In'), undef, "/$path/: no field comes out of a variable");
+    like($answer->field('Location') // 'none', qr{^http://[\w.:]+/$path/a%0D%0AX-In: ?b%01%7F$}, 'its bytes are encoded');
+}
 is($weir->get('/444'), undef, '444 closes without an answer');
 is($weir->post('/body', 'x' x 100)->body, 'done', 'a body that nobody reads');
 

@@ -4,12 +4,14 @@
  *
  * Directives: allow, deny.
  */
+#include "worker/core/explain.h"
 #include "worker/http/http_conf.h"
 #include "worker/net/conn.h"
 
 struct access_rule {
     struct cidr network;
     bool deny;
+    struct conf_pos pos;
 };
 
 struct access_conf {
@@ -29,6 +31,7 @@ access_check(struct exchange *x)
     VEC_FOREACH (rule, struct access_rule, &c->rules) {
         if (!cidr_match(&rule->network, client))
             continue;
+        EXPLAIN("phase", rule->pos, "access: the rule fits the client");
         if (!rule->deny)
             return PHASE_ALLOW;
         if (http_conf(x->scope)->satisfy == SATISFY_ALL)
@@ -56,6 +59,7 @@ access_set(struct conf_load *l, const struct directive *d, struct conf_node *n, 
     rule = VEC_PUSH(&c->rules, struct access_rule);
     if (rule == NULL)
         return conf_fail(l, n, 0, "out of memory");
+    rule->pos = n->pos;
     rule->deny = str_eq(str_c(d->name), S("deny"));
     if (!cidr_parse(n->args[1], &rule->network, &low_bits))
         return conf_fail(l, n, 1, "invalid parameter \"%.*s\"", STR(n->args[1]));

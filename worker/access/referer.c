@@ -4,6 +4,7 @@
  *
  * Directives: valid_referers, referer_hash_max_size, referer_hash_bucket_size.   Variable: $invalid_referer.
  */
+#include "common/conf/lint.h"
 #include "worker/core/template.h"
 #include "worker/http/http_conf.h"
 #include "worker/http/name_table.h"
@@ -220,6 +221,25 @@ referer_finish(struct conf_load *l, struct scope *s, void *conf)
     return true;
 }
 
+static void
+check_none(struct conf_load *l, const struct lint_line *at)
+{
+    for (uint32_t i = 1; i < at->node->n; i++) {
+        if (!str_eq(at->node->args[i], S("none")))
+            continue;
+        lint_say(l, at->node, (int)i,
+                 "\"none\" lets all requests by that have no Referer: whoever leaves it out is not "
+                 "kept off");
+        conf_hint(l, "take \"none\" away if the field is to protect something");
+        return;
+    }
+}
+
+static const struct lint_check referer_checks[] = {
+    { "referer-none", "valid_referers", check_none },
+    { 0 },
+};
+
 #define NO_HASH "tables grow as they need to"
 
 static const struct directive referer_directives[] = {
@@ -237,6 +257,7 @@ struct module referer_module = {
     .name = "referer",
     .conf_size = sizeof(struct referer_conf),
     .directives = referer_directives,
+    .lint = referer_checks,
     .finish = referer_finish,
     .variables = referer_variables,
 };

@@ -19,6 +19,8 @@
 #include "common/base/rand.h"
 #include "common/event/offload.h"
 #include "common/sys/fd.h"
+#include "common/sys/file.h"
+#include "worker/core/explain.h"
 #include "worker/content/dav_tree.h"
 #include "worker/http/date.h"
 #include "worker/http/http_conf.h"
@@ -256,7 +258,7 @@ put_finish(struct request *r, struct dav_put *p)
         error = errno;
     p->fd = -1;
     if (error == 0 && p->make_parents)
-        error = dav_make_parents(p->path, c->access | ((c->access & 0444) >> 2));
+        error = file_make_parents(p->path, file_dir_mode(c->access));
     if (error == 0 && rename(p->temp, p->path) != 0)
         error = errno == ENOENT ? ENOTDIR : errno; /* a directory above it has gone */
     if (error != 0)
@@ -537,7 +539,7 @@ static enum phase_result
 mkcol(struct request *r)
 {
     const struct dav_conf *c = scope_conf(r->x.scope, &dav_module);
-    mode_t mode = c->access | ((c->access & 0444) >> 2);
+    mode_t mode = file_dir_mode(c->access);
     const char *path;
     int status;
 
@@ -701,6 +703,11 @@ dav_content(struct exchange *x)
 
     if ((r->method & c->methods) == 0 || x->parent != NULL)
         return PHASE_NEXT;
+    if (UNLIKELY(explain_on)) {
+        explain_stop("phase", explain_place(x->scope, "dav_methods", S("")),
+                     "content: dav would do the %.*s", STR(r->method_name));
+        return PHASE_WAIT;
+    }
     state = exchange_state(x, &dav_module, sizeof(*state));
     if (state == NULL)
         return phase_respond(x, 500);
@@ -731,38 +738,6 @@ dav_wanted(const struct scope *s)
 
 /* ---- configuration ---- */
 
-/* "user:rw", "group:r", "all:r": bits of read and write for each; the user's are 0600 when they are not told. */
-static bool
-dav_set_access(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
-{
-    static const struct {
-        struct str who;
-        unsigned shift;
-    } users[] = { { S_INIT("user:"), 6 }, { S_INIT("group:"), 3 }, { S_INIT("all:"), 0 } };
-    struct dav_conf *c = conf;
-
-    (void)d;
-    c->access = 0;
-    for (uint32_t i = 1; i < n->n; i++) {
-        struct str text = n->args[i], rights = STR_NONE;
-        size_t u = 0;
-
-        while (u < ARRAY_LEN(users) && !str_starts(text, users[u].who))
-            u++;
-        if (u < ARRAY_LEN(users))
-            rights = str_from(text, users[u].who.len);
-        if (str_eq(rights, S("rw")))
-            c->access |= 06U << users[u].shift;
-        else if (str_eq(rights, S("r")))
-            c->access |= 04U << users[u].shift;
-        else
-            return conf_fail(l, n, (int)i, "invalid value \"%.*s\"", STR(text));
-    }
-    if ((c->access & 0700) == 0)
-        c->access |= 0600;
-    return true;
-}
-
 #define DAV_CTX (CTX_HTTP | CTX_SRV | CTX_LOC)
 
 static const struct conf_name method_names[] = {
@@ -777,7 +752,7 @@ static const struct conf_name method_names[] = {
 
 static const struct directive dav_directives[] = {
     D_BITS("dav_methods", DAV_CTX, struct dav_conf, methods, method_names),
-    D_CALL("dav_access", DAV_CTX, ARGS(1, 3), dav_set_access, FIELD(struct dav_conf, access),
+    D_CALL("dav_access", DAV_CTX, ARGS(1, 3), conf_set_access, FIELD(struct dav_conf, access),
            .initial = "user:rw"),
     D_FLAG("create_full_put_path", DAV_CTX, struct dav_conf, full_path, DEFAULT(off)),
     D_NUM("min_delete_depth", DAV_CTX, struct dav_conf, min_delete_depth, DEFAULT(0)),

@@ -264,26 +264,3 @@ dav_replace(const char *from, const char *to, const char *aside)
     }
     return dav_remove(aside);
 }
-
-int
-dav_make_parents(const char *path, mode_t mode)
-{
-    char part[PATH_MAX];
-    size_t len = strlen(path);
-
-    if (len >= sizeof(part))
-        return ENAMETOOLONG;
-    memcpy(part, path, len + 1);
-    for (char *slash = strchr(part + 1, '/'); slash != NULL && slash[1] != '\0';
-         slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        if (mkdir(part, mode) == 0) {
-            if (chmod(part, mode) != 0)
-                return errno;
-        } else if (errno != EEXIST) {
-            return errno;
-        }
-        *slash = '/';
-    }
-    return 0;
-}

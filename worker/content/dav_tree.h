@@ -25,7 +25,5 @@ int dav_copy(const char *from, const char *to, bool members);
  * name `aside` beside it.
  */
 int dav_replace(const char *from, const char *to, const char *aside);
-/* The directories above `path` that are missing, with this mode whatever the umask says. */
-int dav_make_parents(const char *path, mode_t mode);
 
 #endif

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "common/base/num.h"
+#include "worker/core/explain.h"
 #include "worker/http/http_conf.h"
 #include "worker/http/redirect.h"
 
@@ -101,6 +102,7 @@ static enum phase_result
 try_last(struct request *r, const struct try_files_conf *c)
 {
     struct str text, uri = c->uri, args = c->args;
+    enum phase_result result;
 
     if (c->status != 0)
         return phase_respond(&r->x, c->status);
@@ -111,7 +113,10 @@ try_last(struct request *r, const struct try_files_conf *c)
         return redirect_named(&r->x, text);
     if (!template_is_const(&c->last))
         split_args(text, &uri, &args);
-    return redirect_internal(&r->x, uri, args);
+    result = redirect_internal(&r->x, uri, args);
+    if (r->args.ptr == NULL)
+        r->args = S(""); /* $args is found, and empty */
+    return result;
 }
 
 /* The name becomes the URI. A directory lacks its last '/' unless the name has it, so that clients are redirected. */
@@ -140,14 +145,22 @@ try_files(struct exchange *x)
     struct request *r = request_of(x);
     const struct try_files_conf *c = scope_conf(x->scope, &try_files_module);
 
+    EXPLAIN("file", explain_place(x->scope, "try_files", S("")), "one after the other");
     VEC_FOREACH (candidate, struct candidate, &c->candidates) {
         struct str name = template_expand(x, &candidate->name);
-        struct str path = name.ptr != NULL ? http_file_path_of(r, name) : STR_NONE;
+        struct str path = STR_NONE;
 
+        if (name.ptr != NULL) {
+            EXPLAIN("file", EXPLAIN_NOWHERE, "is there %s \"%.*s\"?",
+                    candidate->is_dir ? "a directory" : "a file", STR(name));
+            path = http_file_path_of(r, name);
+        }
         if (path.ptr == NULL || !exists(r, path, candidate->is_dir))
             continue;
+        EXPLAIN("file", EXPLAIN_NOWHERE, "\"%.*s\" is taken", STR(name));
         return take(r, name) ? PHASE_NEXT : phase_respond(x, 500);
     }
+    EXPLAIN("file", EXPLAIN_NOWHERE, "none is there: the last word holds");
     return try_last(r, c);
 }
 

@@ -17,6 +17,7 @@ enum {
         7552, /* bytes that a proxied request takes, and some; no power of two: blocks share cache sets else */
     XMEM_CHUNK = 4096,    /* of the arena behind that */
     XMEM_FREE_MAX = 4096, /* objects that a worker keeps: 32 MB */
+    CACHE_LINE = 64,
 };
 
 /* One allocation, so that an ordinary request needs no other one. */
@@ -39,6 +40,7 @@ xmem_get(void)
     if (m != NULL) {
         xmem_free_list = m->next_free;
         xmem_free_count--;
+        __builtin_prefetch(m->next_free); /* for who asks next */
     } else {
         b = aligned_alloc(16, sizeof(*b));
         if (b == NULL)
@@ -75,6 +77,28 @@ xmem_put(struct xmem *m)
     m->next_free = xmem_free_list;
     xmem_free_list = m;
     xmem_free_count++;
+}
+
+static inline void
+prefetch_lines(const void *p, unsigned lines)
+{
+    for (unsigned line = 0; line < lines; line++)
+        __builtin_prefetch((const char *)p + (size_t)line * CACHE_LINE);
+}
+
+void
+exchange_prefetch(const struct exchange *x)
+{
+    const struct xmem_block *b = CONTAINER_OF(x->mem, const struct xmem_block, mem);
+    const char *end = x->mem->arena.at;
+
+    if (end < b->first || end > b->first + sizeof(b->first)) /* it has gone on to another chunk */
+        end = b->first + sizeof(b->first) / 2;
+    for (const char *p = (const char *)b; p < end; p += (size_t)4 * CACHE_LINE)
+        prefetch_lines(p, 4);
+    if (x->root->conn != NULL)
+        prefetch_lines(x->root->conn, 3);
+    prefetch_lines(x->root->sink_data, 3);
 }
 
 static void exchange_run(struct task *t);
@@ -276,14 +300,35 @@ exchange_run(struct task *t)
 
 /* ---- state of modules ---- */
 
-/* By module index: the pointers, then one byte each that says whether a redirect keeps it. */
-static bool
-exchange_make_states(struct exchange *x)
-{
-    size_t size = module_count * (sizeof(void *) + 1);
+/* What a module keeps for an exchange; few have anything, so they are a list. */
+struct exchange_state {
+    struct exchange_state *next;
+    const struct module *module;
+    void *data; /* NULL: none */
+    bool keep;  /* over an internal redirect */
+};
 
-    x->state = arena_zalloc(&x->mem->arena, size);
-    return x->state != NULL;
+static struct exchange_state *
+state_of(const struct exchange *x, const struct module *m)
+{
+    struct exchange_state *s = x->states;
+
+    while (s != NULL && s->module != m)
+        s = s->next;
+    return s;
+}
+
+/* An entry with `bytes` behind it; NULL: memory. */
+static struct exchange_state *
+state_add(struct exchange *x, const struct module *m, size_t bytes)
+{
+    struct exchange_state *s = arena_alloc(&x->mem->arena, sizeof(*s) + bytes);
+
+    if (s == NULL)
+        return NULL;
+    *s = (struct exchange_state){ .next = x->states, .module = m };
+    x->states = s;
+    return s;
 }
 
 void *
@@ -295,37 +340,41 @@ exchange_state(struct exchange *x, const struct module *m, size_t size)
 void *
 exchange_state_front(struct exchange *x, const struct module *m, size_t size, size_t front)
 {
-    void **place;
+    struct exchange_state *s = state_of(x, m);
 
-    if (x->state == NULL && (size == 0 || !exchange_make_states(x)))
+    if (s != NULL && (s->data != NULL || size == 0))
+        return s->data;
+    if (size == 0)
         return NULL;
-    place = &x->state[m->index];
-    if (*place == NULL && size > 0)
-        *place = arena_zalloc_front(&x->mem->arena, size, front);
-    return *place;
-}
-
-static char *
-exchange_keep_marks(const struct exchange *x)
-{
-    return (char *)(x->state + module_count);
+    if (s != NULL) {
+        s->data = arena_zalloc_front(&x->mem->arena, size, front);
+        return s->data;
+    }
+    s = state_add(x, m, size);
+    if (s == NULL)
+        return NULL;
+    s->data = s + 1;
+    memset(s->data, 0, front);
+    return s->data;
 }
 
 void
 exchange_keep_state(struct exchange *x, const struct module *m)
 {
-    if (x->state != NULL || exchange_make_states(x))
-        exchange_keep_marks(x)[m->index] = 1;
+    struct exchange_state *s = state_of(x, m);
+
+    if (s == NULL)
+        s = state_add(x, m, 0);
+    if (s != NULL)
+        s->keep = true;
 }
 
 void
 exchange_clear_states(struct exchange *x)
 {
-    if (x->state == NULL)
-        return;
-    for (unsigned i = 0; i < module_count; i++) {
-        if (!exchange_keep_marks(x)[i])
-            x->state[i] = NULL;
+    for (struct exchange_state *s = x->states; s != NULL; s = s->next) {
+        if (!s->keep)
+            s->data = NULL;
     }
 }
 

@@ -54,6 +54,8 @@ struct exchange_kind {
     enum phase_result (*respond)(struct exchange *x, int status);
     /* Stops the response's source, or the relay. Called once: at exchange_finish (STOP_DONE) or exchange_abort. */
     void (*stop)(struct exchange *x, enum stop why);
+    /* A denial with 401 is to be told later: phase_resume comes. False: at once. NULL: always at once. */
+    bool (*delay_denial)(struct exchange *x);
     void (*log)(struct exchange *x); /* the log phase, once, when the exchange is over */
     void (*describe)(const struct log_context *ctx,
                      struct text *t); /* CONTAINER_OF(ctx, struct exchange, log_ctx) */
@@ -74,6 +76,10 @@ struct xmem *xmem_ref(struct xmem *m);
 /* The last one runs the arena's cleanups and gives it back. */
 void xmem_put(struct xmem *m);
 
+/* For who hears of an exchange that has waited, before its next system call: with many of them its memory has left the
+ * cache, and comes back while the kernel works. */
+void exchange_prefetch(const struct exchange *x);
+
 struct exchange {
     const struct exchange_kind *kind;
     const struct sink_ops *sink;
@@ -85,8 +91,8 @@ struct exchange {
         *client; /* of a root: who it is really from, behind the peer (realip); NULL: the peer */
     struct scope *scope; /* changes: server chosen, location found, `if`, limit_except, redirect */
     struct phase_pos phase;
-    struct xmem *mem; /* shared by the tree when attached */
-    void **state;     /* by module index; made on first use */
+    struct xmem *mem;              /* shared by the tree when attached */
+    struct exchange_state *states; /* of modules; made on first use */
     struct log_context log_ctx;
     struct task task; /* on the ready list */
     uint32_t pending; /* callbacks that still will come */

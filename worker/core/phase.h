@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/conf/scope.h"
+
 struct exchange;
 struct scope;
 struct conf_load;
@@ -84,7 +86,8 @@ bool phase_prepare(struct conf_load *l, struct scope *s);
 /* The content handler of a scope (proxy_pass ...) replaces the list of content handlers; `satisfy any` per scope. Set
  * by http_core's loaded function from its own settings, before phase_prepare. False: memory. */
 struct phase_settings {
-    phase_fn content; /* NULL: the list */
+    phase_fn content;             /* NULL: the list */
+    struct conf_pos content_line; /* where it was given; for explain */
     bool satisfy_any;
 };
 bool phase_set(struct conf_load *l, struct scope *s, const struct phase_settings *settings);

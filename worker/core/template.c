@@ -42,12 +42,6 @@ template_unclosed(struct conf_load *l, const struct template_place *p, struct st
 }
 
 static bool
-is_name_char(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-static bool
 is_capture(struct str name)
 {
     return name.len == 1 && name.ptr[0] >= '1' && name.ptr[0] <= '9';
@@ -68,7 +62,7 @@ template_name(struct conf_load *l, const struct template_place *p, struct str te
         *at = start + 1;
         return true;
     }
-    while (end < text.len && is_name_char(text.ptr[end]))
+    while (end < text.len && char_is_word(text.ptr[end]))
         end++;
     *name = str_n(text.ptr + start, end - start);
     if (bracket && (end >= text.len || text.ptr[end] != '}'))
@@ -228,4 +222,49 @@ template_expand(struct exchange *x, const struct template *t)
     if (to.failed)
         return STR_NONE;
     return str_n(to.ptr, to.len - 1);
+}
+
+/* ---- conditions ---- */
+
+bool
+conf_set_conditions(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+{
+    struct vec *list = (struct vec *)((char *)conf + d->offset);
+
+    vec_init(list, conf_arena(l), sizeof(struct template));
+    for (uint32_t i = 1; i < n->n; i++) {
+        struct template *t = VEC_PUSH(list, struct template);
+
+        if (t == NULL)
+            return conf_fail(l, n, 0, "out of memory");
+        if (!template_compile(l, n, (int)i, n->args[i], t))
+            return false;
+    }
+    return true;
+}
+
+static bool
+holds(struct exchange *x, const struct template *t)
+{
+    struct str value = template_expand(x, t);
+
+    return value.len > 0 && !str_eq(value, S("0"));
+}
+
+bool
+conditions_hold(struct exchange *x, const struct vec *conditions)
+{
+    VEC_FOREACH (t, struct template, conditions)
+        if (!holds(x, t))
+            return false;
+    return true;
+}
+
+bool
+conditions_any(struct exchange *x, const struct vec *conditions)
+{
+    VEC_FOREACH (t, struct template, conditions)
+        if (holds(x, t))
+            return true;
+    return false;
 }

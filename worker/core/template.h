@@ -45,4 +45,12 @@ bool conf_set_template(struct conf_load *l, const struct directive *d, struct co
         __VA_ARGS__                                                                     \
     }
 
+/* Strings that are conditions: appended to a struct vec of struct template; a row at an inner level begins anew. */
+bool conf_set_conditions(struct conf_load *l, const struct directive *d, struct conf_node *n,
+                         void *conf);
+/* Whether all of them are neither empty nor "0"; true for none. */
+bool conditions_hold(struct exchange *x, const struct vec *conditions);
+/* Whether one of them is; false for none. */
+bool conditions_any(struct exchange *x, const struct vec *conditions);
+
 #endif

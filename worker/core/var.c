@@ -248,6 +248,8 @@ var_resolve(struct conf_load *l, const struct var_table *t, struct var_entry *e)
     if (e->defined)
         return true;
     row = var_row(e->name, e->stream);
+    if (row == NULL && conf_may_define(l, e->name))
+        return false;
     if (row == NULL) {
         near = var_suggest(t, e);
         conf_fail_at(l, e->pos, "unknown \"%.*s\" variable", STR(e->name));
@@ -422,6 +424,19 @@ var_get_named(struct exchange *x, struct str name)
 }
 
 void
+var_keep_of_conn(struct exchange *x)
+{
+    const struct var_table *t = worker_config->vars;
+
+    for (uint32_t i = 0; t != NULL && i < t->entries.len; i++) {
+        const struct var_entry *e = VEC_AT(&t->entries, struct var_entry, i);
+
+        if ((e->flags & VAR_OF_CONN) != 0 && !e->stream)
+            (void)var_get(x, i);
+    }
+}
+
+void
 var_forget_named(struct exchange *x, struct str name)
 {
     bool stream = x->scope != NULL && scope_up(x->scope, SCOPE_STREAM) != NULL;
@@ -470,4 +485,5 @@ var_number(struct exchange *x, struct var_value *v, uint64_t n)
 struct module variables_module = {
     .name = "variables",
     .loaded = var_check,
+    .loaded_anyway = true,
 };

@@ -28,6 +28,8 @@ enum {
     VAR_CHANGEABLE = 32, /* map, set and geo may define a variable of this name again */
     VAR_WEAK =
         64, /* of var_define: for names that nothing else defines; another getter stays, or takes its place */
+    VAR_OF_CONN =
+        128, /* asks the client's connection, which leaves before a detached child may be done */
 };
 
 /* Fills *v (zeroed before: not found). `data` is the row's, or for a prefix the rest of the name (struct str *). */
@@ -59,6 +61,8 @@ struct var_value var_get(struct exchange *x, uint32_t index);
 void var_set(struct exchange *x, uint32_t index, struct str value);
 /* By name at run time (SSI, tests): not found when the configuration knows no such variable. */
 struct var_value var_get_named(struct exchange *x, struct str name);
+/* Looks up all of VAR_OF_CONN that the configuration mentions, for children that have no connection. */
+void var_keep_of_conn(struct exchange *x);
 /* Forgets a cached value whose reason has changed: the next use computes it. */
 void var_forget_named(struct exchange *x, struct str name);
 /* Forgets volatile values. A template does so by itself at its start. */

@@ -6,10 +6,12 @@
 #include "common/base/num.h"
 #include "common/module.h"
 #include "common/sys/clock.h"
+#include "worker/core/explain.h"
 #include "worker/http/body.h"
 #include "worker/http/date.h"
 #include "worker/http/filter.h"
 #include "worker/http/http_conf.h"
+#include "worker/http/lint_vars.h"
 
 enum expires {
     EXPIRES_OFF,
@@ -33,6 +35,7 @@ struct added_field {
     enum field_id id;
     struct template value;
     bool always; /* on every status */
+    struct conf_pos pos;
 };
 
 /* add_header_inherit, add_trailer_inherit: whether a level has what the outer ones add. */
@@ -72,6 +75,7 @@ headers_set_field(struct conf_load *l, const struct directive *d, struct conf_no
     if (f == NULL)
         return conf_fail(l, n, 0, "out of memory");
     list->home = conf_scope(l);
+    f->pos = n->pos;
     f->name = n->args[1];
     f->id = field_id(f->name);
     f->always = n->n > 3;
@@ -211,6 +215,8 @@ set_expires(struct request *r, struct response *res, int64_t at, struct str cont
         return false;
     date_format(at > 0 ? at : 0, date);
     value = str_n(date, DATE_LEN);
+    EXPLAIN("header", explain_place(r->x.scope, "expires", S("")),
+            "sets \"Expires: %.*s\" and \"Cache-Control: %.*s\"", STR(value), STR(control));
     return fields_set(&res->fields, FIELD_EXPIRES, STR_NONE, value) != NULL &&
            fields_set(&res->fields, FIELD_CACHE_CONTROL, STR_NONE, control) != NULL;
 }
@@ -238,7 +244,7 @@ static bool
 add_expires(struct request *r, struct response *res, const struct headers_conf *c)
 {
     struct expiry e = c->expires;
-    int64_t now = (int64_t)(clock_wall_ms / 1000), at = now;
+    int64_t now = (int64_t)(clock_wall_ms / 1000), at = now, modified;
 
     if (c->expires_text.set && !template_is_const(&c->expires_text) &&
         !expiry_parse(template_expand(&r->x, &c->expires_text), c->expires_modified, &e))
@@ -254,7 +260,8 @@ add_expires(struct request *r, struct response *res, const struct headers_conf *
         at = now + e.seconds;
         break;
     case EXPIRES_MODIFIED: /* an age of 0 means now, whenever the file was changed */
-        at = (res->last_modified >= 0 && e.seconds != 0 ? res->last_modified : now) + e.seconds;
+        modified = response_last_modified(res);
+        at = (modified >= 0 && e.seconds != 0 ? modified : now) + e.seconds;
         break;
     case EXPIRES_DAILY:
         at = next_daily(now, e.seconds);
@@ -275,8 +282,7 @@ replace_validator(struct response *res, const struct added_field *f, struct str 
         fields_remove(&res->fields, FIELD_ETAG);
         return true;
     }
-    res->last_modified = -1;
-    fields_remove(&res->fields, FIELD_LAST_MODIFIED);
+    response_drop_last_modified(res);
     if (value.len == 0 || date_parse(value, &res->last_modified))
         return true;
     res->last_modified = -1;
@@ -308,9 +314,12 @@ headers_head(struct exchange *x, struct response *res)
     VEC_FOREACH (f, struct added_field, list_of(&c->fields, c->fields_inherit, x->scope)) {
         struct str value;
 
-        if (!usual && !f->always)
+        if (!usual && !f->always) {
+            EXPLAIN("header", f->pos, "adds nothing to a %u without \"always\"", res->status);
             continue;
+        }
         value = template_expand(x, &f->value);
+        EXPLAIN("header", f->pos, "adds \"%.*s: %.*s\"", STR(f->name), STR(value));
         if (value.ptr == NULL || !add_one(r, res, f, value))
             return false;
     }
@@ -382,6 +391,36 @@ headers_add_trailers(struct request *r)
     }
 }
 
+/* ---- checks ---- */
+
+/* What is lost without `add_header_inherit merge`. */
+static void
+check_lost(struct conf_load *l, const struct lint_line *at)
+{
+    const struct headers_conf *c = scope_conf(at->scope, &headers_module);
+    bool fields = str_eq(at->node->args[0], S("add_header"));
+
+    if ((fields ? c->fields_inherit : c->trailers_inherit) != INHERIT_ON || !lint_lost_lines(l, at))
+        return;
+    conf_hint(l, "repeat them here, or write \"%s_inherit merge\"",
+              fields ? "add_header" : "add_trailer");
+}
+
+static void
+check_value(struct conf_load *l, const struct lint_line *at)
+{
+    lint_say_decoded(l, at, 2, "a response's fields",
+                     "write $request_uri, which is as the client sent it");
+}
+
+static const struct lint_check headers_checks[] = {
+    { "lines-lost", "add_header", check_lost },
+    { "lines-lost", "add_trailer", check_lost },
+    { "decoded-path", "add_header", check_value },
+    { "decoded-path", "add_trailer", check_value },
+    { 0 },
+};
+
 /* ---- tables ---- */
 
 #define HEADERS_CTX (CTX_HTTP | CTX_SRV | CTX_LOC | CTX_LIF)
@@ -427,6 +466,7 @@ struct module headers_module = {
     .name = "headers",
     .conf_size = sizeof(struct headers_conf),
     .directives = headers_directives,
+    .lint = headers_checks,
     .finish = headers_finish,
     .filters = headers_filters,
     .worker_init = headers_worker_init,

@@ -116,13 +116,14 @@ static bool
 if_range_holds(const struct request *r, const struct response *res)
 {
     struct str value = fields_value(&r->fields, FIELD_IF_RANGE);
-    int64_t time;
+    int64_t time, modified;
 
     if (value.ptr == NULL)
         return true;
     if (value.len >= 2 && value.ptr[value.len - 1] == '"')
         return res->etag.len > 0 && !str_starts(res->etag, S("W/")) && str_eq(value, res->etag);
-    return res->last_modified >= 0 && date_parse(value, &time) && time == res->last_modified;
+    modified = response_last_modified(res);
+    return modified >= 0 && date_parse(value, &time) && time == modified;
 }
 
 /* ---- the body ---- */

@@ -60,8 +60,10 @@ decode(struct h1_body *b, struct str *data)
 
 /* Pieces from what has been read. */
 static void
-take_rest(struct h1_body *b, struct batch *batch)
+take_rest(struct h1 *h, struct batch *batch)
 {
+    struct h1_body *b = &h->body;
+    size_t before = b->rest.len;
     uint64_t bytes = 0;
     struct str data;
 
@@ -69,6 +71,8 @@ take_rest(struct h1_body *b, struct batch *batch)
         batch_mem(batch, data.ptr, data.len);
         bytes += data.len;
     }
+    if (b->framing != H1_UNTIL_CLOSE)
+        h->r->length += before - b->rest.len;
 }
 
 static enum pull
@@ -114,6 +118,7 @@ read_into_room(struct h1 *h, struct batch *batch)
     batch_mem(batch, batch->room, got);
     batch->room += got;
     batch->room_len -= (uint32_t)got;
+    h->r->length += got;
     b->left -= got;
     b->done = b->left == 0;
     return b->done ? PULL_END : PULL_MORE;
@@ -148,7 +153,7 @@ body_pull(struct source *s, struct batch *batch)
     struct h1_body *b = &h->body;
     uint8_t before = batch->n;
 
-    take_rest(b, batch);
+    take_rest(h, batch);
     if (batch->n > before || b->done || b->bad)
         return after_pieces(h, batch);
     if (h->run->lost)
@@ -163,7 +168,7 @@ body_pull(struct source *s, struct batch *batch)
             return PULL_WAIT;
         if (io != IO_OK)
             return body_lost(h);
-        take_rest(b, batch);
+        take_rest(h, batch);
         if (batch->n > before || b->done || b->bad)
             return after_pieces(h, batch);
     }

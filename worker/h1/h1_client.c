@@ -403,6 +403,7 @@ take_chunked(struct h1_client *h, struct str *bytes)
     for (;;) {
         enum h1_chunk c = h1_chunk_next(&h->chunked, &in, &data);
 
+        h->coding += (h->in->end - h->in->start) - in.len - (c == CHUNK_DATA ? data.len : 0);
         h->in->start = h->in->end - (uint32_t)in.len;
         switch (c) {
         case CHUNK_DATA:
@@ -540,6 +541,7 @@ decode_chunks(struct h1_client *h, const struct iovec *room, size_t *got)
             return H1_RECV_BYTES;
         c = h1_chunk_next(&h->chunked, &in, &data);
         h->in->start += (uint32_t)(before - in.len);
+        h->coding += before - in.len - (c == CHUNK_DATA ? data.len : 0);
         if (c == CHUNK_DATA) {
             memcpy((char *)room->iov_base + *got, data.ptr, data.len);
             *got += data.len;

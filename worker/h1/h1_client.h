@@ -28,7 +28,8 @@ struct h1_client {
     size_t head_len; /* bytes of the last head */
     size_t head_max; /* bytes that a response head may have */
     enum h1_framing framing;
-    uint64_t left; /* LENGTH: body bytes still to come */
+    uint64_t left;   /* LENGTH: body bytes still to come */
+    uint64_t coding; /* CHUNKED: bytes between those of the body so far */
     struct h1_chunked chunked;
     bool head_request;  /* the response has no body, whatever its head says */
     bool keepalive;     /* what the response's head says */

@@ -70,6 +70,7 @@ struct h1 {
     bool nodelay; /* TCP_NODELAY is set */
     bool
         wrote; /* since the last read: a further small write would wait for the peer's acknowledgement */
+    bool pipelined;               /* the head under way began with bytes behind the one before */
     bool guarded;                 /* keepalive_min_timeout runs: not to be closed for its place */
     const struct http_conf *conf; /* of the last request's location: IDLE, REST, LINGER */
     uint64_t since_ms;            /* HEAD: first byte; REST and LINGER: when they began */

@@ -77,6 +77,8 @@ choose_ending(struct request *r)
         res->length = 0;
     if (res->length >= 0)
         return H1_END_LENGTH;
+    if (res->head_only)
+        return H1_END_NONE; /* RFC 9112, 6.1: may say how GET would be framed; nginx says nothing */
     if (r->version == HTTP_11 && HTTP_CONF(r)->chunked_transfer_encoding)
         return H1_END_CHUNKED;
     return H1_END_CLOSE;

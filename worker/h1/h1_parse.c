@@ -10,30 +10,84 @@
 #include "worker/h1/h1.h"
 
 #include "common/base/num.h"
+#include "common/base/word.h"
 #include "worker/h1/h1_scan.h"
 
 /* ---- where a head ends ---- */
 
+/* Whether the LF at `p` ends a blank line: CR or nothing stands between it and the one before, at or behind `start`. */
+static inline bool
+ends_blank_line(const char *p, const char *start)
+{
+    if (p - start >= 1 && p[-1] == '\n')
+        return true;
+    return p - start >= 2 && p[-1] == '\r' && p[-2] == '\n';
+}
+
+enum { BLOCK = 2 * SCAN_STEP };
+
+/* Behind the first LF in `feeds` (a bit per byte at p) that ends a blank line; NULL: none does. *carry: the LFs among the
+ * two bytes before p, in bit 1 the nearer one; becomes that of the block behind. */
+static inline const char *
+blank_line_in(uint64_t feeds, uint64_t *carry, const char *p, const char *start)
+{
+    uint64_t near = feeds << 2 | *carry; /* an LF two bytes before each byte; >> 1: one before */
+    uint64_t ends = feeds & (near | near >> 1);
+
+    *carry = feeds >> (BLOCK - 2);
+    for (; UNLIKELY(ends != 0); ends &= ends - 1) {
+        const char *at = p + __builtin_ctzll(ends);
+
+        if (ends_blank_line(at, start))
+            return at + 1;
+    }
+    return NULL;
+}
+
+/* Bits of the LFs among the n < BLOCK bytes with which `bytes` ends. */
+static uint64_t
+feeds_at_end(struct str bytes, size_t n)
+{
+    const char *p = bytes.ptr + bytes.len - n;
+    uint64_t feeds = 0;
+    size_t i = 0;
+
+    if (n >= SCAN_STEP) {
+        feeds = scan_mask(scan_load(p), '\n', false);
+        i = SCAN_STEP;
+    }
+    if (i < n && bytes.len >= SCAN_STEP)
+        return feeds | (uint64_t)(scan_mask(scan_load(p + n - SCAN_STEP), '\n', false) >>
+                                  (i + SCAN_STEP - n))
+                           << i;
+    for (; i < n; i++)
+        feeds |= (uint64_t)(p[i] == '\n') << i;
+    return feeds;
+}
+
 size_t
 h1_head_end(struct str bytes, size_t *scanned)
 {
-    const char *p = bytes.ptr, *end = bytes.ptr + bytes.len;
+    const char *p = bytes.ptr, *end = bytes.ptr + bytes.len, *start, *found = NULL;
+    uint64_t carry = 0, feeds;
 
     while (p < end && (*p == '\r' || *p == '\n'))
         p++; /* empty lines in front (RFC 9112, 2.2) end nothing */
+    start = p;
     if (*scanned > (size_t)(p - bytes.ptr))
         p = bytes.ptr + *scanned;
 
-    while ((p = scan_byte(p, end, '\n')) != end) {
-        if (end - p >= 2 && p[1] == '\n')
-            return (size_t)(p - bytes.ptr) + 2;
-        if (end - p >= 3 && p[1] == '\r' && p[2] == '\n')
-            return (size_t)(p - bytes.ptr) + 3;
-        if (end - p < 3)
-            break; /* its successors have not come: look at this one again */
-        p++;
+    for (; found == NULL && end - p >= BLOCK; p += BLOCK) {
+        feeds = scan_mask(scan_load(p), '\n', false);
+        feeds |= (uint64_t)scan_mask(scan_load(p + SCAN_STEP), '\n', false) << SCAN_STEP;
+        found = blank_line_in(feeds, &carry, p, start);
     }
-    *scanned = (size_t)(p - bytes.ptr);
+    if (found == NULL)
+        found = blank_line_in(feeds_at_end(bytes, (size_t)(end - p)), &carry, p, start);
+    if (found != NULL)
+        return (size_t)(found - bytes.ptr);
+    /* the last two bytes are looked at again: an LF there may have its successors still to come */
+    *scanned = end - start > 2 ? bytes.len - 2 : (size_t)(start - bytes.ptr);
     return 0;
 }
 
@@ -86,7 +140,7 @@ parse_version(struct str s)
     unsigned major = 0, minor = 0;
     size_t i = 5;
 
-    if (str_eq(s, S("HTTP/1.1")))
+    if (s.len == 8 && word_load(s.ptr) == word_load("HTTP/1.1"))
         return HTTP_11;
     if (!str_starts(s, S("HTTP/")) || s.len < 8 || s.ptr[5] == '0')
         return 0;
@@ -120,7 +174,7 @@ parse_request_line(const char *p, const char *end, struct h1_request_head *out, 
     p = skip_spaces(at, end);
     at = scan_byte(p, end, ' ');
     out->target = str_n(p, (size_t)(at - p));
-    if (at == p || str_find(out->target, '\t') != out->target.len)
+    if (at == p || scan_byte(p, at, '\t') != at)
         return "invalid request";
 
     p = skip_spaces(at, end);
@@ -148,6 +202,15 @@ skip_empty_lines(const char *p, const char *end)
     return p;
 }
 
+/* A line that is no good, for the log. */
+static struct str
+line_as_sent(const char *p, const char *end)
+{
+    const char *e = scan_byte(p, end, '\n');
+
+    return str_n(p, (size_t)(e - p) - (e > p && e[-1] == '\r'));
+}
+
 const char *
 h1_check_start(struct str bytes, struct h1_request_head *out, int *status)
 {
@@ -159,12 +222,12 @@ h1_check_start(struct str bytes, struct h1_request_head *out, int *status)
         return "invalid request";
     if (scan_byte(p, end, '\n') != end) {
         e = line_end(p, end, &next);
-        out->line = str_n(p, (size_t)(scan_control(p, end) - p));
+        out->line = line_as_sent(p, end);
         return e != NULL ? parse_request_line(p, e, out, status) : "invalid request";
     }
     for (e = p; e < end && is_method_byte(*e); e++)
         ;
-    out->line = str_n(p, (size_t)(scan_control(p, end) - p));
+    out->line = line_as_sent(p, end);
     return e < end && (e == p || *e != ' ') ? "invalid method" : NULL;
 }
 
@@ -218,34 +281,48 @@ name_kind(struct str name)
     return worst;
 }
 
-/* One field line at *at; *kind tells how good the name of an unknown field is.
- * nginx differs: it takes a line without a colon for a name, and control bytes for parts of a value. */
-static const char *
-parse_field(const char **at, const char *end, enum field_id *id, struct str *name,
-            struct str *value, enum name_byte *kind)
-{
-    const char *colon = scan_byte(*at, end, ':'), *next, *e;
+struct field_line {
+    enum field_id id;
+    enum name_byte kind; /* how good the name of an unknown field is */
+    struct str name, value;
+};
 
-    *name = str_n(*at, (size_t)(colon - *at));
-    *id = field_id(*name);
-    *kind = *id != FIELD_OTHER ? NAME_GOOD : name_kind(*name);
-    if (colon == end || *kind == NAME_BAD)
+static inline bool
+is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* The field line at *at, which moves behind it.
+ * nginx differs: it takes a line without a colon for a name, and control bytes for parts of a value. */
+static inline __attribute__((always_inline)) const char *
+parse_field(const char **at, const char *end, struct field_line *f)
+{
+    const char *from = scan_first(*at, end, ':', false), *to;
+
+    f->name = str_n(*at, (size_t)(from - *at));
+    f->id = field_id(f->name);
+    f->kind = LIKELY(f->id != FIELD_OTHER) ? NAME_GOOD : name_kind(f->name);
+    if (from == end || f->kind == NAME_BAD)
         return "invalid header line"; /* no colon, a space before it, folding, controls */
 
-    for (colon++; colon < end && (*colon == ' ' || *colon == '\t'); colon++)
+    for (from++; from < end && is_blank(*from); from++)
         ;
-    e = line_end(colon, end, &next);
-    if (e == NULL)
+    to = scan_first(from, end, 0, true);
+    if (end - to >= 2 && to[0] == '\r' && to[1] == '\n')
+        *at = to + 2;
+    else if (to < end && *to == '\n')
+        *at = to + 1;
+    else
         return "control character in header line";
-    while (e > colon && (e[-1] == ' ' || e[-1] == '\t'))
-        e--;
-    *value = str_n(colon, (size_t)(e - colon));
-    *at = next;
+    while (to > from && is_blank(to[-1]))
+        to--;
+    f->value = str_n(from, (size_t)(to - from));
     return NULL;
 }
 
 /* Whether the blank line that ends a head begins at `p`; then it is the last thing in it. */
-static bool
+static inline bool
 is_blank_line(const char *p, const char *end)
 {
     return (end - p == 1 && p[0] == '\n') || (end - p == 2 && p[0] == '\r' && p[1] == '\n');
@@ -258,21 +335,19 @@ parse_request_fields(const char *p, const char *end, const struct h1_limits *lim
     uint32_t count = 0;
 
     while (!is_blank_line(p, end)) {
-        enum field_id id;
-        struct str name, value;
-        enum name_byte kind;
-        const char *why = parse_field(&p, end, &id, &name, &value, &kind);
+        struct field_line f;
+        const char *why = parse_field(&p, end, &f);
 
         if (why != NULL)
             return why;
         if (++count > limits->max_fields)
             return "too many header lines";
-        if (kind > NAME_UNDERSCORE || (kind == NAME_UNDERSCORE && !limits->underscores)) {
-            if (!limits->ignore_invalid_names)
-                return "invalid header line";
+        if (f.kind == NAME_ODD && !limits->ignore_invalid_names)
+            return "invalid header line"; /* nginx differs: it takes any name then */
+        if (limits->ignore_invalid_names &&
+            (f.kind > NAME_UNDERSCORE || (f.kind == NAME_UNDERSCORE && !limits->underscores)))
             continue;
-        }
-        if (fields_add(fields, id, name, value) == NULL) {
+        if (fields_add(fields, f.id, f.name, f.value) == NULL) {
             *status = 500;
             return "no memory for header lines";
         }
@@ -322,11 +397,9 @@ parse_framing(const struct fields *fields, enum h1_framing *framing, uint64_t *l
 static bool
 parse_keepalive(const struct fields *fields, enum http_version version)
 {
-    if (fields_get(fields, FIELD_CONNECTION) == NULL)
-        return version == HTTP_11;
-    if (fields_has_token(fields, FIELD_CONNECTION, S("close")))
-        return false;
-    return version == HTTP_11 || fields_has_token(fields, FIELD_CONNECTION, S("keep-alive"));
+    unsigned said = fields_connection(fields);
+
+    return !(said & CONNECTION_CLOSE) && (version == HTTP_11 || (said & CONNECTION_KEEP_ALIVE));
 }
 
 /* ---- heads ---- */
@@ -344,7 +417,7 @@ h1_parse_request(struct str head, const struct h1_limits *limits, struct h1_requ
     if (p == NULL)
         return "invalid request";
     e = line_end(p, end, &next);
-    out->line = str_n(p, (size_t)((e != NULL ? e : scan_control(p, end)) - p));
+    out->line = e != NULL ? str_n(p, (size_t)(e - p)) : line_as_sent(p, end);
     if (e == NULL)
         return "invalid request";
     why = parse_request_line(p, e, out, status);
@@ -398,16 +471,15 @@ h1_parse_response(struct str head, struct h1_response_head *out, struct fields *
         return why;
 
     while (!is_blank_line(next, end)) {
-        enum field_id id;
-        struct str name, value;
-        enum name_byte kind;
+        struct field_line f;
 
-        why = parse_field(&next, end, &id, &name, &value, &kind);
+        why = parse_field(&next, end, &f);
         if (why != NULL)
             return why;
-        if (kind == NAME_ODD)
-            return "invalid header line";
-        if (fields_add(fields, id, name, value) == NULL)
+        /* nginx differs: it passes a name on that is none (RFC 9110, 5.1) */
+        if (f.kind == NAME_ODD)
+            continue;
+        if (fields_add(fields, f.id, f.name, f.value) == NULL)
             return "too many header lines";
     }
     why = parse_framing(fields, &out->framing, &out->length, &unknown);

@@ -173,6 +173,8 @@ h1_new_request(struct h1 *h)
     r->started_wall_ms = clock_wall_ms - (clock_ms - h->since_ms);
     h->in = NULL;
     h->scanned = 0;
+    r->pipelined = h->pipelined;
+    h->pipelined = false;
     h->r = r;
     h->run = run;
     h->body = (struct h1_body){ .done = true };
@@ -317,6 +319,7 @@ h1_start(struct h1 *h, size_t len)
     head = str_upto(buf_str(r->x.mem->head), len);
     r->head_len = len;
     why = h1_parse_request(head, &limits, &parsed, &r->fields, &status);
+    r->length = parsed.line.ptr != NULL ? (size_t)(head.ptr + len - parsed.line.ptr) : len;
     if (why == NULL)
         why = check_lengths(head, &parsed, conf, &status);
     if (why != NULL) {
@@ -489,6 +492,7 @@ h1_go_on_with_head(struct h1 *h)
     size_t len;
 
     h->since_ms = clock_ms;
+    h->pipelined = true;
     len = h1_head_end(buf_str(h->in), &h->scanned);
     if (len > 0) {
         h1_start(h, len);
@@ -762,22 +766,33 @@ h1_tunnel(struct exchange *x)
     return true;
 }
 
-static struct conn *
-h1_take_conn(struct exchange *x)
+static enum io
+h1_take_conn(struct exchange *x, struct conn **taken)
 {
     struct h1 *h = x->sink_data;
     struct conn *c = h->c;
     struct str ahead = h->in != NULL ? buf_str(h->in) : h->body.rest;
 
-    if (h->state != H1_RUNNING || !h1_output_head(h) || h1_output_flush(h) != H1_OUT_SENT ||
-        !conn_unread(c, ahead))
-        return NULL;
+    if (h->state != H1_RUNNING || !h1_output_head(h))
+        return IO_ERROR;
+    switch (h1_output_flush(h)) {
+    case H1_OUT_SENT:
+        break;
+    case H1_OUT_BLOCKED:
+    case H1_OUT_LIMITED:
+        return IO_AGAIN; /* h1_output goes on with it, and waits for the client */
+    case H1_OUT_FAILED:
+        return IO_ERROR;
+    }
+    if (!conn_unread(c, ahead))
+        return IO_ERROR;
     buf_put(h->in);
     h->in = NULL;
     h->body.rest = STR_NONE;
     timer_stop(&c->timer);
     h1_enter(h, H1_TUNNEL);
-    return c;
+    *taken = c;
+    return IO_OK;
 }
 
 static void

@@ -69,31 +69,15 @@ write_status_line(struct text *t, const struct response *res)
 static void
 write_line(struct text *t, struct str name, struct str value)
 {
-    char *to;
-
-    if (!is_clean(name) || !is_clean(value) || name.len == 0)
-        return;
-    to = text_room(t, name.len + value.len + 4);
-    if (to == NULL)
-        return;
-    memcpy(to, name.ptr, name.len);
-    to += name.len;
-    *to++ = ':';
-    *to++ = ' ';
-    if (value.len > 0)
-        memcpy(to, value.ptr, value.len);
-    to += value.len;
-    *to++ = '\r';
-    *to++ = '\n';
-    t->len += name.len + value.len + 4;
+    if (is_clean(value))
+        field_line(t, name, value);
 }
 
+/* A known name is what field_names.def has for it; others may be anything. */
 static void
 write_field(struct text *t, const struct field *f)
 {
-    if (f->encoded.ptr != NULL)
-        text_add(t, f->encoded);
-    else
+    if (f->id != FIELD_OTHER || (f->name.len > 0 && is_clean(f->name)))
         write_line(t, f->name, f->value);
 }
 
@@ -104,12 +88,11 @@ has_own_place(const struct response *res, enum field_id id)
     switch (id) {
     case FIELD_CONTENT_TYPE:
         return res->content_type.len > 0;
-    case FIELD_LAST_MODIFIED:
-        return res->last_modified >= 0;
     case FIELD_ETAG:
         return res->etag.len > 0;
     case FIELD_SERVER:
     case FIELD_DATE:
+    case FIELD_LAST_MODIFIED:
     case FIELD_LOCATION:
     case FIELD_CONNECTION:
     case FIELD_KEEP_ALIVE:
@@ -133,7 +116,6 @@ static void
 write_content(struct text *t, const struct h1_head *h)
 {
     const struct response *res = h->res;
-    char date[DATE_LEN];
 
     if (res->content_type.len > 0 && is_clean(res->content_type) && is_clean(res->charset)) {
         TEXT_LIT(t, "Content-Type: ");
@@ -149,12 +131,10 @@ write_content(struct text *t, const struct h1_head *h)
         text_unum(t, res->length > 0 ? (uint64_t)res->length : 0);
         TEXT_LIT(t, "\r\n");
     }
-    if (res->last_modified >= 0) {
-        date_format(res->last_modified, date);
-        TEXT_LIT(t, "Last-Modified: ");
-        text_bytes(t, date, DATE_LEN);
-        TEXT_LIT(t, "\r\n");
-    }
+    if (res->last_modified >= 0)
+        field_line(t, S("Last-Modified"), date_text(res->last_modified));
+    else
+        write_known(t, &res->fields, FIELD_LAST_MODIFIED);
 }
 
 static void
@@ -190,14 +170,12 @@ h1_write_head(struct text *t, const struct h1_head *h)
     write_status_line(t, res);
     if (fields_get(fields, FIELD_SERVER) != NULL)
         write_known(t, fields, FIELD_SERVER);
-    else
+    else if (!res->without_server)
         text_add(t, h->server_line);
     if (fields_get(fields, FIELD_DATE) != NULL) {
         write_known(t, fields, FIELD_DATE);
     } else {
-        TEXT_LIT(t, "Date: ");
-        text_add(t, h->date);
-        TEXT_LIT(t, "\r\n");
+        field_line(t, S("Date"), h->date);
     }
     write_content(t, h);
     write_known(t, fields, FIELD_LOCATION);

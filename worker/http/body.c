@@ -68,10 +68,10 @@ enum job_state { JOB_NONE, JOB_RUNNING, JOB_DONE };
 struct file_source {
     struct source source;
     struct open_file *file;
-    uint64_t from;     /* offset of the body's first byte */
-    uint64_t at, left; /* offset of the next byte; how many */
-    struct buf *buf;   /* the last piece lies in it when the consumer gave no room */
-    bool threads;      /* nothing may be waited for here */
+    uint64_t from;             /* offset of the body's first byte */
+    uint64_t at, left;         /* offset of the next byte; how many */
+    struct buf *buf;           /* the last piece lies in it when the consumer gave no room */
+    struct offload_pool *pool; /* of threads for reads that would wait; NULL: none */
     /* A read by a thread, which touches what follows and no more until `done` is called. */
     enum job_state state;
     bool stopped; /* meanwhile: all that is left is to clean up */
@@ -167,7 +167,7 @@ job_start(struct file_source *f, char *to, uint64_t at, size_t len)
     f->job = (struct offload){ .work = job_work, .done = job_done };
     f->state = JOB_RUNNING;
     exchange_hold(f->source.x, "file read");
-    if (offload_start(offload_default(), &f->job))
+    if (offload_start(f->pool, &f->job))
         return true;
     exchange_release(f->source.x, "file read");
     f->state = JOB_NONE;
@@ -220,7 +220,7 @@ read_to_buffer(struct file_source *f, struct batch *b)
     f->buf = buf_get(room);
     if (f->buf == NULL)
         return PULL_FAILED;
-    if (f->threads) {
+    if (f->pool != NULL) {
         n = read_at(f->file->fd, block_mem(f), len, at, RWF_NOWAIT);
         if (n < 0 && job_start(f, block_mem(f), at, len))
             return PULL_WAIT;
@@ -236,9 +236,9 @@ read_to_room(struct file_source *f, struct batch *b, enum pull *result)
 {
     char *to = b->room;
     ssize_t n = read_at(f->file->fd, to, (size_t)num_min(f->left, b->room_len), f->at,
-                        f->threads ? RWF_NOWAIT : 0);
+                        f->pool != NULL ? RWF_NOWAIT : 0);
 
-    if (n < 0 && f->threads)
+    if (n < 0 && f->pool != NULL)
         return false;
     if (n > 0) {
         b->room += n;
@@ -266,7 +266,7 @@ pull_piece(struct file_source *f, struct batch *b)
     uint64_t len = f->left;
     char last;
 
-    if (f->threads) {
+    if (f->pool != NULL) {
         len = num_min(len, WARM_MAX);
         if (read_at(f->file->fd, &last, 1, f->at + len - 1, RWF_NOWAIT) < 0 &&
             job_start(f, NULL, f->at, (size_t)len))
@@ -331,19 +331,37 @@ file_stop(struct source *s, enum stop why UNUSED)
 
 static const struct source_ops file_ops = { file_pull, file_stop };
 
+/* What `aio` says of this file. False: there is no such pool, said. */
+static bool
+file_pool(struct exchange *x, const struct open_file *file, struct offload_pool **pool)
+{
+    const struct http_conf *c = HTTP_CONF(request_of(x));
+    struct str name;
+
+    *pool = NULL;
+    if (c->aio == AIO_OFF || (c->aio == AIO_ON && !file->direct))
+        return true;
+    *pool = c->aio_pool_name.set ? c->aio_pool : offload_default();
+    if (*pool != NULL || !c->aio_pool_name.set)
+        return true;
+    name = template_expand(x, &c->aio_pool_name);
+    *pool = offload_pool_find(name);
+    if (*pool == NULL)
+        xlog(x, LOG_LEVEL_ERROR, 0, "thread pool \"%.*s\" not found", LOG_STR(name));
+    return *pool != NULL;
+}
+
 struct source *
 body_file(struct exchange *x, struct open_file *file, uint64_t at, uint64_t len)
 {
     struct file_source *f = ARENA_NEW(&x->mem->arena, struct file_source);
-    enum aio_mode aio = (enum aio_mode)HTTP_CONF(request_of(x))->aio;
 
-    if (f == NULL)
+    if (f == NULL || !file_pool(x, file, &f->pool))
         return NULL;
     f->source = (struct source){ .ops = &file_ops, .x = x };
     f->file = open_file_ref(file);
     f->from = f->at = at;
     f->left = len;
-    f->threads = aio == AIO_THREADS || (aio == AIO_ON && file->direct);
     return source_checked(&f->source);
 }
 

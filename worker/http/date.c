@@ -86,6 +86,25 @@ date_format(int64_t seconds, char to[DATE_LEN])
     memcpy(p, " GMT", 4);
 }
 
+struct str
+date_text(int64_t seconds)
+{
+    enum { REMEMBERED = 64 };
+    static struct {
+        int64_t seconds;
+        bool made;
+        char text[DATE_LEN];
+    } table[REMEMBERED];
+    size_t at = (uint64_t)seconds % REMEMBERED;
+
+    if (!table[at].made || table[at].seconds != seconds) {
+        date_format(seconds, table[at].text);
+        table[at].seconds = seconds;
+        table[at].made = true;
+    }
+    return str_n(table[at].text, DATE_LEN);
+}
+
 /* ---- reading: each step takes its bytes off the front of *s ---- */
 
 static bool

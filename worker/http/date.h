@@ -9,5 +9,7 @@
 bool date_parse(struct str text, int64_t *seconds);
 enum { DATE_LEN = 29 };
 void date_format(int64_t seconds, char to[DATE_LEN]);
+/* The same, remembered for times that are asked for again and again; valid until the next call. */
+struct str date_text(int64_t seconds);
 
 #endif

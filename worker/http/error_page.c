@@ -8,6 +8,7 @@
 #include "worker/http/error_page.h"
 
 #include "common/base/num.h"
+#include "worker/core/explain.h"
 #include "worker/http/http_core.h"
 #include "worker/http/redirect.h"
 #include "worker/http/request_body.h"
@@ -22,6 +23,7 @@ struct error_page_rule {
     int16_t answer; /* STATUS_KEEP, STATUS_HANDLER, or the code after '=' */
     struct template target;
     struct str uri, args; /* of a constant target that is a path */
+    struct conf_pos pos;
 };
 
 /* ---- the directive ---- */
@@ -103,6 +105,7 @@ error_page_set(struct conf_load *l, const struct directive *d, struct conf_node 
         if (rule == NULL)
             return conf_fail(l, n, 0, "out of memory");
         *rule = model;
+        rule->pos = n->pos;
         if (rule->answer == STATUS_KEEP && status_is_internal(rule->status))
             rule->answer = 400;
     }
@@ -158,6 +161,7 @@ static const struct page {
     { 504, PAGE("504 Gateway Time-out") },
     { 505, PAGE("505 HTTP Version Not Supported") },
     { 507, PAGE("507 Insufficient Storage") },
+    { 508, PAGE("508 Loop Detected") },
 };
 
 static const struct page *
@@ -234,7 +238,7 @@ drop_body(struct response *res)
     res->content_type = STR_NONE;
     res->charset = STR_NONE;
     res->etag = STR_NONE;
-    res->last_modified = -1;
+    response_drop_last_modified(res);
     res->accept_ranges = false;
     res->reason = STR_NONE;
     res->from_origin = false;
@@ -268,6 +272,7 @@ follow_rule(struct request *r, const struct error_page_rule *rule, int status)
 
     if (target.ptr == NULL)
         return send_built_in(r, 500);
+    EXPLAIN("status", rule->pos, "the page of %d is \"%.*s\"", status, STR(target));
     r->error_page_used = !HTTP_CONF(r)->recursive_error_pages;
     r->res.error_status = (uint16_t)(rule->answer == STATUS_KEEP ? status : rule->answer);
     if (target.len > 0 && target.ptr[0] == '@')
@@ -283,7 +288,7 @@ follow_rule(struct request *r, const struct error_page_rule *rule, int status)
     }
     if (!status_is_redirect(r->res.error_status))
         r->res.error_status = 302;
-    if (fields_set(&r->res.fields, FIELD_LOCATION, STR_NONE, target) == NULL)
+    if (!redirect_set_location(r, target))
         return send_built_in(r, 500);
     return send_built_in(r, r->res.error_status);
 }

@@ -4,10 +4,32 @@
  */
 #include "worker/http/etag.h"
 
+/* Hexadecimal digits in front of `end`; where they begin. */
+static char *
+put_hex(char *end, uint64_t n)
+{
+    do {
+        *--end = "0123456789abcdef"[n & 15];
+        n >>= 4;
+    } while (n > 0);
+    return end;
+}
+
+/* "mtime-size", nginx's form. */
 struct str
 etag_make(struct arena *a, int64_t mtime, uint64_t size)
 {
-    return arena_fmt(a, "\"%llx-%llx\"", (unsigned long long)mtime, (unsigned long long)size);
+    enum { ETAG_MAX = 2 + 1 + 2 * 16 }; /* quotes, '-', digits of two numbers */
+    char *room = arena_alloc(a, ETAG_MAX), *end = room + ETAG_MAX, *p = end;
+
+    if (room == NULL)
+        return STR_NONE;
+    *--p = '"';
+    p = put_hex(p, size);
+    *--p = '-';
+    p = put_hex(p, (uint64_t)mtime);
+    *--p = '"';
+    return str_n(p, (size_t)(end - p));
 }
 
 static struct str
@@ -17,7 +39,7 @@ without_weak(struct str etag, bool *weak)
     return *weak ? str_from(etag, 2) : etag;
 }
 
-/* Takes the next entity-tag off the list; a broken one ends it (RFC 9110, 13.1.1). */
+/* Takes the next entity-tag off the list; a broken one ends it, or one that no comma follows (RFC 9110, 13.1.1). */
 static bool
 next_tag(struct str *list, struct str *tag)
 {
@@ -34,8 +56,8 @@ next_tag(struct str *list, struct str *tag)
     if (close >= list->len)
         return false;
     *tag = str_upto(*list, close + 1);
-    *list = str_from(*list, close + 1);
-    return true;
+    *list = str_trim(str_from(*list, close + 1));
+    return list->len == 0 || list->ptr[0] == ',';
 }
 
 bool

@@ -2,21 +2,34 @@
 /*
  * fields.c - field sections: names to small integers, and an array with a chain for each known name.
  *
- * A name is found by a hash of its length and three of its bytes in a table that is made before main. The factors were
- * searched so that no two names of field_names.def meet in one slot; a new name that does costs a second look.
+ * A name is found by a hash of its first and last bytes in a table that is made before main and mostly empty: two names
+ * that meet in one slot cost a second look.
  */
 #include "worker/http/fields.h"
 
-#include "common/base/text.h"
-#include "common/base/word.h"
+enum {
+    NAME_MAX_LEN = 24,
+    SLOT_BITS = 9,
+    SLOTS = 1 << SLOT_BITS,
+    FIRST_ROOM = 6,
+    COPY_SPARE = 4, /* fields that filters add */
+    FIELDS_MAX = 65000
+};
 
-enum { NAME_MAX_LEN = 24, SLOTS = 256, FIRST_ROOM = 6, FIELDS_MAX = 65000 };
+#define SLOT_FACTOR UINT64_C(0x9e3779b97f4a7c15)
 
-/* A known name: lower case, and the bytes in which case may differ. */
+/*
+ * A name of up to 24 bytes as three words that tell names of one length apart: its first and its last eight (or four)
+ * bytes, which may overlap, and those from the eighth on of a long one.
+ */
+struct name_words {
+    uint64_t first, last, middle;
+};
+
+/* A known name, with 0x20 set where a letter is; these bits are in `letters`. */
 struct known_name {
     struct str text;
-    char lower[NAME_MAX_LEN];
-    char letters[NAME_MAX_LEN]; /* 0x20 where a letter is */
+    struct name_words lower, letters;
 };
 
 static struct known_name known[FIELD_COUNT] = {
@@ -29,48 +42,52 @@ static uint8_t slots[SLOTS]; /* enum field_id; 0: free */
 
 _Static_assert(FIELD_COUNT < 256, "slots hold field ids in a byte");
 
-/* The first, the last and the middle byte differ enough; case and '-' do not matter to the mix. */
-static unsigned
-slot_of(struct str name)
+static inline struct name_words
+words_of(struct str name)
 {
-    unsigned first = (unsigned char)name.ptr[0] & 0x1f;
-    unsigned last = (unsigned char)name.ptr[name.len - 1] & 0x1f;
-    unsigned middle = (unsigned char)name.ptr[name.len / 2] & 0x1f;
+    const char *p = name.ptr;
+    size_t n = name.len;
 
-    return ((unsigned)name.len + first + middle * 41 + last * 49) % SLOTS;
+    if (n >= 8)
+        return (struct name_words){ word_load(p), word_load(p + n - 8),
+                                    n > 16 ? word_load(p + 8) : 0 };
+    if (n >= 4)
+        return (struct name_words){ word_load4(p), word_load4(p + n - 4), 0 };
+    return (struct name_words){ (unsigned char)p[0],
+                                (uint64_t)(unsigned char)p[n / 2] << 8 | (unsigned char)p[n - 1],
+                                0 };
 }
 
-/* The bits in which eight, or four, bytes from `at` on are not those of the known name. */
-static inline uint64_t
-differ_8(const struct known_name *k, const char *name, size_t at)
+/* All bits of the ends count, but for those in which the case of letters differs. */
+static inline unsigned
+slot_of(const struct name_words *w)
 {
-    return (word_load(name + at) ^ word_load(k->lower + at)) & ~word_load(k->letters + at);
+    const uint64_t cases = 0x20 * WORD_ONES;
+
+    return (unsigned)(((w->first | cases) * SLOT_FACTOR + (w->last | cases)) * SLOT_FACTOR >>
+                      (64 - SLOT_BITS));
 }
 
-static inline uint64_t
-differ_4(const struct known_name *k, const char *name, size_t at)
-{
-    return (word_load4(name + at) ^ word_load4(k->lower + at)) & ~word_load4(k->letters + at);
-}
-
-/* Words from the front, and one at the end that may overlap the last of them. */
 static inline bool
-name_is(const struct known_name *k, struct str name)
+words_are(const struct known_name *k, const struct name_words *w)
 {
-    uint64_t differ = 0;
+    return (((w->first | k->letters.first) ^ k->lower.first) |
+            ((w->last | k->letters.last) ^ k->lower.last) |
+            ((w->middle | k->letters.middle) ^ k->lower.middle)) == 0;
+}
 
-    if (name.len != k->text.len)
-        return false;
-    if (name.len >= 8) {
-        for (size_t at = 0; at + 8 < name.len; at += 8)
-            differ |= differ_8(k, name.ptr, at);
-        return (differ | differ_8(k, name.ptr, name.len - 8)) == 0;
+/* 0x20 in each byte that is a letter. */
+static uint64_t
+letters_of(uint64_t word)
+{
+    uint64_t letters = 0;
+
+    for (unsigned shift = 0; shift < 64; shift += 8) {
+        char c = char_lower((char)(word >> shift & 0xff));
+
+        letters |= (uint64_t)(c >= 'a' && c <= 'z' ? 0x20 : 0) << shift;
     }
-    if (name.len >= 4)
-        return (differ_4(k, name.ptr, 0) | differ_4(k, name.ptr, name.len - 4)) == 0;
-    for (size_t at = 0; at < name.len; at++)
-        differ |= (unsigned char)((name.ptr[at] ^ k->lower[at]) & ~k->letters[at]);
-    return differ == 0;
+    return letters;
 }
 
 __attribute__((constructor)) static void
@@ -78,15 +95,14 @@ fields_make_table(void)
 {
     for (unsigned id = 1; id < FIELD_COUNT; id++) {
         struct known_name *k = &known[id];
-        unsigned slot = slot_of(k->text);
+        struct name_words w = words_of(k->text);
+        unsigned slot = slot_of(&w);
 
         ASSERT(k->text.len <= NAME_MAX_LEN);
-        for (size_t i = 0; i < k->text.len; i++) {
-            char c = char_lower(k->text.ptr[i]);
-
-            k->lower[i] = c;
-            k->letters[i] = c >= 'a' && c <= 'z' ? 0x20 : 0;
-        }
+        k->letters =
+            (struct name_words){ letters_of(w.first), letters_of(w.last), letters_of(w.middle) };
+        k->lower = (struct name_words){ w.first | k->letters.first, w.last | k->letters.last,
+                                        w.middle | k->letters.middle };
         while (slots[slot] != 0)
             slot = (slot + 1) % SLOTS;
         slots[slot] = (uint8_t)id;
@@ -96,12 +112,16 @@ fields_make_table(void)
 enum field_id
 field_id(struct str name)
 {
+    struct name_words w;
     unsigned slot;
 
     if (name.len == 0 || name.len > NAME_MAX_LEN)
         return FIELD_OTHER;
-    for (slot = slot_of(name); slots[slot] != 0; slot = (slot + 1) % SLOTS) {
-        if (name_is(&known[slots[slot]], name))
+    w = words_of(name);
+    for (slot = slot_of(&w); slots[slot] != 0; slot = (slot + 1) % SLOTS) {
+        const struct known_name *k = &known[slots[slot]];
+
+        if (k->text.len == name.len && words_are(k, &w))
             return slots[slot];
     }
     return FIELD_OTHER;
@@ -153,42 +173,38 @@ fields_reserve(struct fields *f, uint32_t n)
     return f->cap >= n || fields_make_room(f, n);
 }
 
+bool
+fields_grow(struct fields *f)
+{
+    if (fields_make_room(f, f->cap == 0 ? FIRST_ROOM : (uint32_t)f->cap * 2))
+        return true;
+    f->failed = true;
+    return false;
+}
+
 /* Puts a field at the end of its name's chain, whose first one knows the last: no walk, however many there are. */
-static void
+void
 fields_link(struct fields *f, struct field *one)
 {
     uint16_t number = (uint16_t)(one - f->at + 1);
     struct field *first = fields_get(f, one->id);
 
-    if (first == NULL) {
-        f->first[one->id] = number;
-        one->last = number;
-        return;
-    }
     f->at[first->last - 1].next = number;
     first->last = number;
 }
 
-struct field *
-fields_add(struct fields *f, enum field_id id, struct str name, struct str value)
+bool
+fields_copy(struct fields *to, const struct fields *from)
 {
-    struct field *one;
-
-    if (f->n == f->cap && !fields_make_room(f, f->cap == 0 ? FIRST_ROOM : (uint32_t)f->cap * 2)) {
-        f->failed = true;
-        return NULL;
-    }
-    one = &f->at[f->n];
-    one->id = (uint16_t)id;
-    one->next = one->last = 0;
-    one->removed = false;
-    one->name = name.ptr != NULL ? name : known[id].text;
-    one->value = value;
-    one->encoded = STR_NONE;
-    if (id != FIELD_OTHER)
-        fields_link(f, one);
-    f->n++;
-    return one;
+    ASSERT(to->n == 0);
+    if (from->n == 0)
+        return true;
+    if (to->cap < from->n && !fields_make_room(to, from->n + COPY_SPARE))
+        return false;
+    memcpy(to->at, from->at, from->n * sizeof(*to->at));
+    memcpy(to->first, from->first, FIELD_COUNT * sizeof(*to->first));
+    to->n = from->n;
+    return true;
 }
 
 struct field *
@@ -220,14 +236,6 @@ fields_find(const struct fields *f, struct str name, const struct field *after)
             return one;
     }
     return NULL;
-}
-
-struct str
-fields_value(const struct fields *f, enum field_id id)
-{
-    const struct field *one = fields_get(f, id);
-
-    return one != NULL ? one->value : STR_NONE;
 }
 
 struct str
@@ -270,6 +278,10 @@ fields_remove_field(struct fields *f, struct field *one)
     if (one->removed)
         return;
     one->removed = true;
+    if (one->last == number) { /* the only one of its name */
+        f->first[one->id] = 0;
+        return;
+    }
     first = one->id != FIELD_OTHER ? fields_get(f, one->id) : NULL;
     if (first == NULL)
         return;
@@ -351,14 +363,34 @@ fields_has_token(const struct fields *f, enum field_id id, struct str token)
     return false;
 }
 
-struct field *
-fields_each(const struct fields *f, uint32_t *i)
+/* The words that stand alone most often, eight bytes at once. */
+static unsigned
+connection_word(struct str value)
 {
-    while (*i < f->n) {
-        struct field *one = &f->at[(*i)++];
+    if (value.len == 10 && word_lower(word_load(value.ptr)) == word_load("keep-ali") &&
+        word_lower(word_load(value.ptr + 2)) == word_load("ep-alive"))
+        return CONNECTION_KEEP_ALIVE;
+    if (value.len == 5 && str_eq_nocase(value, S("close")))
+        return CONNECTION_CLOSE;
+    return value.len == 7 && str_eq_nocase(value, S("upgrade")) ? 0 : CONNECTION_NOMINATES;
+}
 
-        if (!one->removed)
-            return one;
-    }
-    return NULL;
+unsigned
+fields_connection(const struct fields *f)
+{
+    const struct field *one = fields_get(f, FIELD_CONNECTION);
+    unsigned bits = 0;
+
+    if (one == NULL)
+        return 0;
+    if (one->next == 0)
+        bits = connection_word(one->value);
+    if (one->next == 0 && bits != CONNECTION_NOMINATES)
+        return bits;
+    bits = CONNECTION_NOMINATES;
+    if (fields_has_token(f, FIELD_CONNECTION, S("close")))
+        bits |= CONNECTION_CLOSE;
+    if (fields_has_token(f, FIELD_CONNECTION, S("keep-alive")))
+        bits |= CONNECTION_KEEP_ALIVE;
+    return bits;
 }

@@ -18,10 +18,10 @@ enum filter_stage {
     FILTER_VALIDATE, /* 304, 412 */
     FILTER_FIELDS,   /* expires, add_header, add_trailer, userid */
     FILTER_DECODE,   /* gunzip */
-    FILTER_ADDITION,
     FILTER_SUBSTITUTE,
     FILTER_CHARSET,
-    FILTER_INCLUDE, /* ssi */
+    FILTER_INCLUDE,  /* ssi */
+    FILTER_ADDITION, /* behind what changes bytes: the texts have passed their own filters */
     FILTER_JOIN, /* no filter: below this line only the root exchange; a child's wrapped body enters its parent here */
     FILTER_ENCODE,   /* brotli, gzip */
     FILTER_RANGE,    /* only what nobody changed has ranges */

@@ -67,15 +67,19 @@ struct http_conf {
     bool internal;
     struct http_types *types;
     struct str default_type;
-    uint32_t satisfy;              /* enum satisfy */
+    uint32_t satisfy; /* enum satisfy */
+    uint64_t auth_delay_ms;
     uint64_t client_max_body_size; /* 0: unlimited */
     uint64_t client_body_buffer_size, client_body_timeout_ms;
+    struct vec client_body_early_read; /* conditions, any of which makes it so */
     uint32_t client_body_in_file_only; /* 0 off, 1 on, 2 clean */
     bool client_body_in_single_buffer;
     struct temp_path client_body_temp_path;
     bool sendfile, tcp_nopush, tcp_nodelay;
     uint64_t sendfile_max_chunk;
-    uint32_t aio; /* enum aio_mode */
+    uint32_t aio;                  /* enum aio_mode */
+    struct template aio_pool_name; /* of `aio threads=`; not set: "default" */
+    struct offload_pool *aio_pool; /* NULL: its name has variables */
     uint64_t read_ahead;
     struct conf_bufs output_buffers;
     uint64_t postpone_output;
@@ -90,6 +94,7 @@ struct http_conf {
     bool absolute_redirect, server_name_in_redirect, port_in_redirect;
     bool etag, log_not_found, log_subrequest, recursive_error_pages, chunked_transfer_encoding;
     uint32_t if_modified_since; /* enum if_modified_since */
+    struct vec early_hints;     /* conditions for passing 103 on; none: it is not */
     uint32_t max_ranges;        /* UINT32_MAX: unlimited */
     uint32_t server_tokens;     /* enum server_tokens */
     struct template server_tokens_text;
@@ -99,6 +104,7 @@ struct http_conf {
     struct vec error_pages;         /* of struct error_page_rule: error_page.c */
     phase_fn content;               /* set by http_set_content; read it with http_content() */
     const struct scope *content_of; /* the scope that set it */
+    struct conf_pos content_line;   /* where */
     struct str server_line;         /* derived: "Server: weir/...\r\n" */
 };
 extern struct module http_core_module;
@@ -119,6 +125,8 @@ phase_fn http_content(struct scope *s);
 /* The location that a scope lies in (of an `if` or limit_except: the enclosing one); NULL in server and http. */
 struct location *http_location_of(struct scope *s);
 struct server *http_server_of(struct scope *s);
+/* The location of a URI, for checks; NULL: none, or a redirect to the path with a '/' behind. */
+struct location *location_of_uri(const struct server *s, struct str uri);
 /* What holds before a Host is known: the server that the client named in its handshake, else the default one of the
  * address that it connected to. */
 const struct server *http_default_server(struct conn *c);

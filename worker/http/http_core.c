@@ -10,7 +10,10 @@
 
 #include "build/config.h"
 #include "common/base/num.h"
+#include "common/event/offload.h"
 #include "worker/http/filter.h"
+#include "worker/http/location_lint.h"
+#include "worker/http/request_body.h"
 #include "worker/http/server.h"
 
 /* ---- names of values ---- */
@@ -92,21 +95,23 @@ static bool
 aio_set(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
 {
     struct http_conf *c = conf;
-    struct str value = n->args[1], pool;
+    struct str value = n->args[1], pool = S("default");
 
-    (void)d;
     if (str_eq(value, S("off")))
         c->aio = AIO_OFF;
     else if (str_eq(value, S("on")))
         c->aio = AIO_ON;
-    else if (str_eq(value, S("threads")))
+    else if (str_eq(value, S("threads")) || conf_param(value, "threads", &pool))
         c->aio = AIO_THREADS;
-    else if (conf_param(value, "threads", &pool))
-        return conf_fail(l, n, 1,
-                         "thread pools with a name are not supported, write \"aio threads\"");
     else
         return conf_fail(l, n, 1, "\"%s\" directive invalid value", d->name);
-    return true;
+    c->aio_pool = NULL;
+    if (!template_compile(l, n, 1, pool, &c->aio_pool_name))
+        return false;
+    if (!template_is_const(&c->aio_pool_name))
+        return true;
+    c->aio_pool = offload_pool_find(pool);
+    return c->aio_pool != NULL || conf_fail(l, n, 1, "unknown thread pool \"%.*s\"", STR(pool));
 }
 
 static bool
@@ -241,6 +246,7 @@ http_set_content(struct conf_load *l, phase_fn content)
         return false;
     c->content = content;
     c->content_of = conf_scope(l);
+    c->content_line = conf_line_pos(l);
     return true;
 }
 
@@ -355,10 +361,14 @@ is_http(enum scope_kind kind)
 static struct phase_settings
 settings_of(struct scope *s)
 {
-    return (struct phase_settings){
+    struct phase_settings own = {
         .content = http_content(s),
         .satisfy_any = http_conf(s)->satisfy == SATISFY_ANY,
     };
+
+    if (own.content != NULL)
+        own.content_line = http_conf(s)->content_line;
+    return own;
 }
 
 /* A scope without settings of its own has its parent's. */
@@ -369,7 +379,9 @@ set_phases(struct conf_load *l, struct scope *s)
 
     if (s->kind != SCOPE_HTTP)
         outer = settings_of(s->parent);
-    if (own.content == outer.content && own.satisfy_any == outer.satisfy_any)
+    if (own.content == outer.content && own.satisfy_any == outer.satisfy_any &&
+        own.content_line.line == outer.content_line.line &&
+        own.content_line.file == outer.content_line.file)
         return true;
     return phase_set(l, s, &own);
 }
@@ -391,6 +403,21 @@ prepare_scopes(struct conf_load *l)
     return true;
 }
 
+/* After errors, what else is wrong with addresses and locations. */
+static bool
+find_conflicts(struct conf_load *l, struct http_main *m)
+{
+    bool addresses_known = true;
+
+    VEC_FOREACH (s, struct server *, &m->servers) {
+        location_prepare(l, *s);
+        addresses_known = addresses_known && !conf_is_damaged(l, (*s)->scope, &http_module);
+    }
+    if (addresses_known)
+        listen_prepare(l, m);
+    return false;
+}
+
 static bool
 http_core_loaded(struct conf_load *l)
 {
@@ -399,6 +426,8 @@ http_core_loaded(struct conf_load *l)
 
     if (m == NULL)
         return true;
+    if (conf_has_errors(l))
+        return find_conflicts(l, m);
     if (http_conf(m->scope)->client_body_temp_path.path.ptr != NULL)
         good = temp_dir_add(l, http_conf(m->scope)->client_body_temp_path.path);
     good = good && listen_prepare(l, m);
@@ -435,6 +464,7 @@ static const struct directive http_directives[] = {
     D_NO_OP("variables_hash_bucket_size", HTTP, ARGS(1, 1), NO_HASH),
     D_NO_OP("msie_padding", HSL, ARGS(1, 1), "no browser in use needs padded error pages"),
     D_NO_OP("msie_refresh", HSL, ARGS(1, 1), "no browser in use needs it"),
+    D_NO_OP("open_file_cache_events", HSL, ARGS(1, 1), "files are looked at as valid= says"),
     D_NO_OP("directio_alignment", HSL, ARGS(1, 1), "the file system is asked"),
     D_NO_OP("aio_write", HSL, ARGS(1, 1), "temporary files are written where it costs least"),
     D_NO_OP("connection_pool_size", HS, ARGS(1, 1), "memory comes from pools of the worker"),
@@ -479,10 +509,14 @@ static const struct directive http_core_directives[] = {
     /* access */
     D_ENUM("satisfy", HSL, T, satisfy, satisfy_names, DEFAULT(all)),
 
+    D_MSEC("auth_delay", HSL, T, auth_delay_ms, DEFAULT(0)),
+
     /* the request's body */
     D_SIZE("client_max_body_size", HSL, T, client_max_body_size, DEFAULT(1m)),
     D_SIZE("client_body_buffer_size", HSL, T, client_body_buffer_size, DEFAULT(8k)),
     D_MSEC("client_body_timeout", HSL, T, client_body_timeout_ms, DEFAULT(60s)),
+    D_CALL("client_body_early_read", HS, ARGS(1, ARGS_ANY), conf_set_conditions,
+           FIELD(T, client_body_early_read)),
     D_ENUM("client_body_in_file_only", HSL, T, client_body_in_file_only, body_file_names,
            DEFAULT(off)),
     D_FLAG("client_body_in_single_buffer", HSL, T, client_body_in_single_buffer, DEFAULT(off)),
@@ -498,6 +532,7 @@ static const struct directive http_core_directives[] = {
     D_MSEC("send_timeout", HSL, T, send_timeout_ms, DEFAULT(60s)),
     D_SIZE("send_lowat", HSL, T, send_lowat, DEFAULT(0)),
     D_FLAG("chunked_transfer_encoding", HSL, T, chunked_transfer_encoding, DEFAULT(on)),
+    D_CALL("early_hints", HSL, ARGS(1, ARGS_ANY), conf_set_conditions, FIELD(T, early_hints)),
     D_FLAG("reset_timedout_connection", HSL, T, reset_timedout_connection, DEFAULT(off)),
     D_SIZE("subrequest_output_buffer_size", HSL, T, subrequest_output_buffer_size, DEFAULT(4k)),
 
@@ -526,13 +561,39 @@ static const struct directive http_core_directives[] = {
 
 #undef T
 
+/* The body before anything else, so that all can ask for it. */
+static enum phase_result
+read_body_early(struct exchange *x)
+{
+    struct request *r = request_of(x);
+    enum body_state state = request_body_state(r);
+
+    if (state == BODY_AWAITED && !conditions_any(x, &HTTP_CONF(r)->client_body_early_read))
+        return PHASE_NEXT;
+    return state == BODY_NONE ? PHASE_NEXT : request_body_collect(r);
+}
+
+static bool
+read_body_early_wanted(const struct scope *s)
+{
+    return http_conf(s)->client_body_early_read.len > 0;
+}
+
 static const struct phase_entry http_core_phases[] = {
-    { .phase = HTTP_FIND_LOCATION, .run = location_find }, { 0 }
+    { .phase = HTTP_POST_READ, .run = read_body_early, .wanted = read_body_early_wanted },
+    { .phase = HTTP_FIND_LOCATION, .run = location_find },
+    { 0 }
+};
+
+static const struct lint_check http_checks[] = {
+    { "certificate-name", "server_name", http_lint_certificate },
+    { 0 },
 };
 
 struct module http_module = {
     .name = "http",
     .directives = http_directives,
+    .lint = http_checks,
 };
 
 struct module http_core_module = {
@@ -542,6 +603,8 @@ struct module http_core_module = {
     .conf_init = http_core_init,
     .finish = http_core_finish,
     .loaded = http_core_loaded,
+    .lint = location_checks,
+    .loaded_anyway = true,
     .variables = http_core_variables,
     .phases = http_core_phases,
 };

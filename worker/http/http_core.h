@@ -12,6 +12,7 @@ enum {
     HTTP_JUMPS_MAX = 10
 }; /* changes of a request's URI; x->jumps is above it once that was too much */
 
+extern struct module http_module;
 extern const struct variable http_core_variables[]; /* http_vars.c */
 
 /* root.c */

@@ -154,19 +154,20 @@ sent_content_type(struct exchange *x, struct var_value *v, const struct response
 static void
 sent_content_length(struct exchange *x, struct var_value *v, const struct response *res)
 {
-    if (res->length >= 0)
+    if (res->length >= 0 && res->status >= 200 && res->status != 204) /* RFC 9110, 8.6 */
         var_number(x, v, (uint64_t)res->length);
 }
 
 static void
 sent_last_modified(struct exchange *x, struct var_value *v, const struct response *res)
 {
-    char text[DATE_LEN];
+    struct str sent = fields_value(&res->fields, FIELD_LAST_MODIFIED);
 
-    if (res->last_modified < 0)
-        return;
-    date_format(res->last_modified, text);
-    found_copy(x, v, str_n(text, DATE_LEN));
+    if (res->last_modified >= 0) {
+        found_copy(x, v, date_text(res->last_modified));
+    } else if (sent.ptr != NULL) {
+        var_found(v, sent);
+    }
 }
 
 static void
@@ -252,15 +253,14 @@ static void
 get_uri(struct exchange *x, struct var_value *v, const void *data)
 {
     (void)data;
-    var_found(v, request_of(x)->uri); /* empty when the target was refused */
+    found_if(v, request_of(x)->uri); /* none when the target was refused */
 }
 
 static void
 get_args(struct exchange *x, struct var_value *v, const void *data)
 {
     (void)data;
-    if (request_of(x)->args.len > 0)
-        var_found(v, request_of(x)->args);
+    found_if(v, request_of(x)->args);
 }
 
 static void
@@ -328,6 +328,19 @@ get_https(struct exchange *x, struct var_value *v, const void *data)
     var_found(v, str_eq(root_of(x)->scheme, S("https")) ? S("on") : S(""));
 }
 
+/* As the request line says it: HTTP/1.2 too. None where the line is no good. */
+static struct str
+sent_protocol(const struct request *r)
+{
+    size_t at = r->line.len;
+
+    while (at > 0 && r->line.ptr[at - 1] != 'H')
+        at--;
+    if (at == 0 || !str_starts(str_from(r->line, at - 1), S("HTTP/")))
+        return STR_NONE;
+    return str_from(r->line, at - 1);
+}
+
 static void
 get_protocol(struct exchange *x, struct var_value *v, const void *data)
 {
@@ -337,10 +350,8 @@ get_protocol(struct exchange *x, struct var_value *v, const void *data)
         var_found(v, S("HTTP/0.9"));
         break;
     case HTTP_10:
-        var_found(v, S("HTTP/1.0"));
-        break;
     case HTTP_11:
-        var_found(v, S("HTTP/1.1"));
+        found_if(v, sent_protocol(root_of(x)));
         break;
     case HTTP_2:
         var_found(v, S("HTTP/2.0"));
@@ -351,11 +362,16 @@ get_protocol(struct exchange *x, struct var_value *v, const void *data)
     }
 }
 
+/* Of a chunked body: as much as was read of it. */
 static void
 get_content_length(struct exchange *x, struct var_value *v, const void *data)
 {
+    struct request *r = request_of(x);
+
     (void)data;
-    found_if(v, fields_value(&request_of(x)->fields, FIELD_CONTENT_LENGTH));
+    found_if(v, fields_value(&r->fields, FIELD_CONTENT_LENGTH));
+    if (!v->found && root_of(x)->body_chunked && !r->without_body)
+        var_number(x, v, request_body_received(r));
 }
 
 static void
@@ -381,17 +397,15 @@ get_remote_user(struct exchange *x, struct var_value *v, const void *data)
     if (value.len == 0 || !unescape_base64(&t, value) || t.failed)
         return;
     user = text_str(&t);
-    if (str_find(user, ':') < user.len)
+    if (str_find(user, ':') < user.len && user.ptr[0] != ':')
         var_found(v, str_upto(user, str_find(user, ':')));
 }
 
 static void
 get_request_length(struct exchange *x, struct var_value *v, const void *data)
 {
-    struct request *r = request_of(x->root);
-
     (void)data;
-    var_number(x, v, r->head_len + request_body_received(r));
+    var_number(x, v, root_of(x)->length);
 }
 
 static void
@@ -775,7 +789,7 @@ get_time_local(struct exchange *x, struct var_value *v, const void *data)
 
 /* ---- the table ---- */
 
-enum { VOLATILE = VAR_VOLATILE, PREFIX = VAR_PREFIX, SET = VAR_SETTABLE };
+enum { VOLATILE = VAR_VOLATILE, PREFIX = VAR_PREFIX, SET = VAR_SETTABLE, OF_CONN = VAR_OF_CONN };
 
 const struct variable http_core_variables[] = {
     /* fields, arguments, cookies */
@@ -789,9 +803,9 @@ const struct variable http_core_variables[] = {
     { "request", get_str, 0, NULL, &at_line },
     { "request_method", get_method, VOLATILE, NULL, NULL },
     { "request_uri", get_str, 0, NULL, &at_target },
-    { "scheme", get_str, 0, NULL, &at_scheme },
+    { "scheme", get_str, OF_CONN, NULL, &at_scheme },
     { "server_protocol", get_protocol, 0, NULL, NULL },
-    { "https", get_https, 0, NULL, NULL },
+    { "https", get_https, OF_CONN, NULL, NULL },
     { "host", get_host, 0, NULL, NULL },
     { "request_port", get_request_port, 0, NULL, NULL },
     { "is_request_port", get_is_request_port, 0, NULL, NULL },
@@ -800,7 +814,7 @@ const struct variable http_core_variables[] = {
     { "args", get_args, VOLATILE | SET | VAR_CHANGEABLE, set_args, NULL },
     { "query_string", get_args, VOLATILE, NULL, NULL },
     { "is_args", get_is_args, VOLATILE, NULL, NULL },
-    { "content_length", get_content_length, 0, NULL, NULL },
+    { "content_length", get_content_length, VOLATILE, NULL, NULL },
     { "content_type", get_content_type, 0, NULL, NULL },
     { "remote_user", get_remote_user, 0, NULL, NULL },
     { "request_length", get_request_length, VOLATILE, NULL, NULL },
@@ -818,19 +832,19 @@ const struct variable http_core_variables[] = {
     { "limit_rate", get_limit_rate, VOLATILE | SET | VAR_CHANGEABLE, set_limit_rate, NULL },
 
     /* the connection */
-    { "remote_addr", get_remote_addr, 0, NULL, NULL },
-    { "binary_remote_addr", get_binary_remote_addr, 0, NULL, NULL },
-    { "remote_port", get_remote_port, 0, NULL, NULL },
-    { "server_addr", get_server_addr, 0, NULL, NULL },
-    { "server_port", get_server_port, 0, NULL, NULL },
-    { "connection", get_connection, 0, NULL, NULL },
-    { "connection_requests", get_connection_requests, 0, NULL, NULL },
+    { "remote_addr", get_remote_addr, OF_CONN, NULL, NULL },
+    { "binary_remote_addr", get_binary_remote_addr, OF_CONN, NULL, NULL },
+    { "remote_port", get_remote_port, OF_CONN, NULL, NULL },
+    { "server_addr", get_server_addr, OF_CONN, NULL, NULL },
+    { "server_port", get_server_port, OF_CONN, NULL, NULL },
+    { "connection", get_connection, OF_CONN, NULL, NULL },
+    { "connection_requests", get_connection_requests, OF_CONN, NULL, NULL },
     { "connection_time", get_connection_time, VOLATILE, NULL, NULL },
-    { "proxy_protocol_addr", get_proxy_addr, 0, NULL, &at_client },
-    { "proxy_protocol_port", get_proxy_port, 0, NULL, &at_client },
-    { "proxy_protocol_server_addr", get_proxy_addr, 0, NULL, &at_server },
-    { "proxy_protocol_server_port", get_proxy_port, 0, NULL, &at_server },
-    { "proxy_protocol_tlv_", get_proxy_tlv, PREFIX, NULL, NULL },
+    { "proxy_protocol_addr", get_proxy_addr, OF_CONN, NULL, &at_client },
+    { "proxy_protocol_port", get_proxy_port, OF_CONN, NULL, &at_client },
+    { "proxy_protocol_server_addr", get_proxy_addr, OF_CONN, NULL, &at_server },
+    { "proxy_protocol_server_port", get_proxy_port, OF_CONN, NULL, &at_server },
+    { "proxy_protocol_tlv_", get_proxy_tlv, PREFIX | OF_CONN, NULL, NULL },
     { "tcpinfo_rtt", get_tcpinfo, VOLATILE, NULL, &tcp_rtt },
     { "tcpinfo_rttvar", get_tcpinfo, VOLATILE, NULL, &tcp_rttvar },
     { "tcpinfo_snd_cwnd", get_tcpinfo, VOLATILE, NULL, &tcp_cwnd },

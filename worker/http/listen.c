@@ -410,30 +410,22 @@ listen_line_init(struct listen_line *line, struct conf_pos pos)
     line->options.keepalive = -1;
 }
 
-bool
-listen_set(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+/* Reads the options behind the address, and adds a line for each host and port. */
+static bool
+listen_lines(struct conf_load *l, struct conf_node *n, const struct vec *hosts, uint16_t from,
+             uint16_t to)
 {
     struct server *s = conf_scope(l)->owner;
     struct listen_line line;
-    struct vec hosts;
-    uint16_t from = 0, to = 0;
 
-    (void)d, (void)conf;
-    vec_init(&hosts, conf_arena(l), sizeof(struct addr));
-    if (str_starts_nocase(n->args[1], S("unix:"))) {
-        if (!unix_address(l, n, &hosts))
-            return false;
-    } else if (!listen_target(l, n, &hosts, &from, &to)) {
-        return false;
-    }
     listen_line_init(&line, n->pos);
-    line.addr = *VEC_AT(&hosts, struct addr, 0);
+    line.addr = *VEC_AT(hosts, struct addr, 0);
     line.text = n->args[1];
     for (uint32_t i = 2; i < n->n; i++) {
         if (!listen_option(l, n, (int)i, &line))
             return false;
     }
-    VEC_FOREACH (host, struct addr, &hosts) {
+    VEC_FOREACH (host, struct addr, hosts) {
         for (unsigned port = from; port <= to; port++) {
             struct addr addr = *host;
 
@@ -444,6 +436,22 @@ listen_set(struct conf_load *l, const struct directive *d, struct conf_node *n, 
         }
     }
     return true;
+}
+
+bool
+listen_set(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+{
+    uint16_t from = 0, to = 0;
+    struct vec hosts; /* not in the arena: thousands of servers have such a line */
+    bool good;
+
+    (void)d, (void)conf;
+    vec_init(&hosts, NULL, sizeof(struct addr));
+    good = (str_starts_nocase(n->args[1], S("unix:")) ? unix_address(l, n, &hosts)
+                                                      : listen_target(l, n, &hosts, &from, &to)) &&
+           listen_lines(l, n, &hosts, from, to);
+    vec_free(&hosts);
+    return good;
 }
 
 /* ---- after all lines ---- */
@@ -614,6 +622,7 @@ bool
 listen_prepare(struct conf_load *l, struct http_main *m)
 {
     struct hash known;
+    bool good = true;
 
     hash_init(&known, conf_arena(l));
     VEC_FOREACH (it, struct server *, &m->servers) {
@@ -626,18 +635,19 @@ listen_prepare(struct conf_load *l, struct http_main *m)
 
             if (a == NULL)
                 return conf_fail_at(l, line->pos, "out of memory");
-            if (!address_add(l, a, s, line))
-                return false;
+            good = address_add(l, a, s, line) && good;
         }
     }
+    if (!good)
+        return false;
     VEC_FOREACH (it, struct http_address *, &m->addresses) {
-        if (!server_names_prepare(l, *it) || !http_check_tls(l, *it))
-            return false;
+        good = server_names_prepare(l, *it) && good;
+        good = http_check_tls(l, *it) && good;
     }
-    VEC_FOREACH (it, struct server *, &m->servers) {
-        if (!http_name_tls(l, *it))
-            return false;
-    }
+    VEC_FOREACH (it, struct server *, &m->servers)
+        good = http_name_tls(l, *it) && good;
+    if (!good)
+        return false;
     return make_sockets(l, m) || conf_fail_at(l, m->scope->pos, "out of memory");
 }
 

@@ -7,6 +7,8 @@
  * prefixes share one radix tree: a URI is walked once.
  */
 #include "common/base/escape.h"
+#include "worker/core/explain.h"
+#include "worker/http/grams.h"
 #include "worker/http/http_core.h"
 #include "worker/http/redirect.h"
 #include "worker/http/request_body.h"
@@ -21,11 +23,20 @@ struct trie_node {
     uint32_t n, cap;
 };
 
+/* A pattern, with a text that it needs; one that needs one of several texts has several of these. */
+struct location_gate {
+    struct grams needed;
+    struct location *loc;
+};
+
 struct location_tree {
     struct trie_node *root;
-    struct vec regexes; /* of struct location *, in text order */
+    struct vec regexes; /* of struct location_gate, in text order */
     struct hash named;  /* "@name" -> struct location * */
+    bool use_grams;     /* there are enough patterns for the time that it takes to look for texts */
 };
+
+enum { PATTERNS_FEW = 4 };
 
 /* ---- the radix tree ---- */
 
@@ -250,9 +261,12 @@ limit_except_set(struct conf_load *l, const struct directive *d, struct conf_nod
 /* ---- after loading ---- */
 
 static bool
-duplicate(struct conf_load *l, const struct location *loc)
+duplicate(struct conf_load *l, const struct location *loc, const struct location *first)
 {
-    return conf_fail_at(l, loc->pos, "duplicate location \"%.*s\"", STR(loc->name));
+    conf_fail_at(l, loc->pos, "duplicate location \"%.*s\"", STR(loc->name));
+    conf_hint(l, "the first one is in %.*s:%u: move what this one says into its braces",
+              STR(config_pos_file(conf_config(l), first->pos)), first->pos.line);
+    return false;
 }
 
 static bool
@@ -265,7 +279,7 @@ tree_add_path(struct conf_load *l, struct location_tree *t, struct location *loc
         return conf_fail_at(l, loc->pos, "out of memory");
     place = loc->kind == LOCATION_EXACT ? &node->exact : &node->prefix;
     if (*place != NULL)
-        return duplicate(l, loc);
+        return duplicate(l, loc, *place);
     *place = loc;
     if (!loc->auto_redirect || loc->kind == LOCATION_EXACT || loc->name.len < 2 ||
         loc->name.ptr[loc->name.len - 1] != '/')
@@ -278,24 +292,44 @@ tree_add_path(struct conf_load *l, struct location_tree *t, struct location *loc
 }
 
 static bool
+add_gate(struct location_tree *t, const struct grams *needed, struct location *loc)
+{
+    struct location_gate *gate = vec_push(&t->regexes);
+
+    if (gate != NULL)
+        *gate = (struct location_gate){ *needed, loc };
+    return gate != NULL;
+}
+
+static bool
+tree_add_regex(struct conf_load *l, struct location_tree *t, struct location *loc)
+{
+    static const struct grams nothing;
+    struct vec needed;
+    bool good = true;
+
+    vec_init(&needed, NULL, sizeof(struct grams));
+    if (!grams_of_pattern(loc->name, &needed))
+        good = add_gate(t, &nothing, loc);
+    VEC_FOREACH (g, const struct grams, &needed)
+        good = good && add_gate(t, g, loc);
+    vec_free(&needed);
+    return good || conf_fail_at(l, loc->pos, "out of memory");
+}
+
+static bool
 tree_add(struct conf_load *l, struct location_tree *t, struct location *loc)
 {
-    struct location **slot;
-
     switch (loc->kind) {
     case LOCATION_PREFIX:
     case LOCATION_PREFIX_NO_REGEX:
     case LOCATION_EXACT:
         return tree_add_path(l, t, loc);
     case LOCATION_REGEX:
-        slot = VEC_PUSH(&t->regexes, struct location *);
-        if (slot == NULL)
-            return conf_fail_at(l, loc->pos, "out of memory");
-        *slot = loc;
-        return true;
+        return tree_add_regex(l, t, loc);
     case LOCATION_NAMED:
         if (hash_get(&t->named, loc->name) != NULL)
-            return duplicate(l, loc);
+            return duplicate(l, loc, hash_get(&t->named, loc->name));
         return hash_set(&t->named, loc->name, loc) || conf_fail_at(l, loc->pos, "out of memory");
     }
     return true;
@@ -307,24 +341,29 @@ tree_make(struct conf_load *l, const struct vec *locations, bool *failed)
 {
     struct arena *a = conf_arena(l);
     struct location_tree *t;
+    bool good;
 
     if (locations->len == 0)
         return NULL;
     *failed = true;
+    good = true;
     t = ARENA_NEW(a, struct location_tree);
     if (t == NULL || (t->root = node_new(a, S(""))) == NULL)
         return NULL;
-    vec_init(&t->regexes, a, sizeof(struct location *));
+    vec_init_one(&t->regexes, a, sizeof(struct location_gate));
     hash_init(&t->named, a);
     VEC_FOREACH (it, struct location *, locations) {
         struct location *loc = *it;
         bool nested_failed = false;
 
+        if (loc->scope == NULL) /* its line has an error */
+            continue;
         loc->tree = tree_make(l, &loc->nested, &nested_failed);
-        if (nested_failed || !tree_add(l, t, loc))
-            return NULL;
+        good = !nested_failed && good;
+        good = tree_add(l, t, loc) && good;
     }
-    *failed = false;
+    t->use_grams = t->regexes.len >= PATTERNS_FEW;
+    *failed = !good;
     return t;
 }
 
@@ -346,21 +385,32 @@ enum found {
     FOUND_REDIRECT, /* the URI lacks the last '/' of the location */
 };
 
+TELLER void
+explain_candidate(const char *kind, const struct location *l, const char *result)
+{
+    explain_step("location", l->pos, "%s \"%.*s\" %s", kind, STR(l->name), result);
+}
+
 static enum found
 search_paths(const struct location_tree *t, struct str uri, struct location **found)
 {
     const struct trie_node *node = t->root;
     enum found how = FOUND_NOTHING;
+    const bool telling = explain_on;
 
     for (;;) {
         struct trie_node **child;
 
         if (node->prefix != NULL) {
+            if (UNLIKELY(telling))
+                explain_candidate("prefix", node->prefix, "fits");
             *found = node->prefix;
             how = FOUND_PREFIX;
         }
         if (uri.len == 0) {
             if (node->exact != NULL) {
+                if (UNLIKELY(telling))
+                    explain_candidate("exact path", node->exact, "fits");
                 *found = node->exact;
                 return FOUND_FINAL;
             }
@@ -378,36 +428,93 @@ search_paths(const struct location_tree *t, struct str uri, struct location **fo
     }
 }
 
+/* One look for a location. */
+struct search {
+    struct request *r; /* gets the captures; NULL: nobody does */
+    struct str uri;
+    struct location *found; /* the best so far; NULL: none */
+    bool has_grams;
+    struct grams absent; /* of uri */
+};
+
+static enum found search(struct search *s, const struct location_tree *t);
+
+static bool
+search_regexes(struct search *s, const struct location_tree *t)
+{
+    const struct location *tried = NULL;
+    const bool telling = explain_on;
+    bool use_grams = t->use_grams && !telling; /* each pattern is told of */
+
+    if (use_grams && !s->has_grams) {
+        grams_of_subject(s->uri, &s->absent);
+        s->has_grams = true;
+    }
+    VEC_FOREACH (gate, const struct location_gate, &t->regexes) {
+        struct location *loc = gate->loc;
+        bool fits;
+
+        if (loc == tried || (use_grams && !grams_may_have(&s->absent, &gate->needed)))
+            continue;
+        tried = loc;
+        fits = named_regex_match(s->r, loc->regex, s->uri);
+        if (UNLIKELY(telling))
+            explain_candidate("pattern", loc, fits ? "matches" : "does not match");
+        if (!fits)
+            continue;
+        s->found = loc;
+        if (loc->tree != NULL)
+            search(s, loc->tree);
+        return true;
+    }
+    return false;
+}
+
 static enum found
-search(struct request *r, const struct location_tree *t, struct location **found)
+search(struct search *s, const struct location_tree *t)
 {
     struct location *prefix = NULL;
-    enum found how = search_paths(t, r->uri, &prefix);
+    enum found how = search_paths(t, s->uri, &prefix);
 
     if (prefix != NULL)
-        *found = prefix;
+        s->found = prefix;
     if (how == FOUND_FINAL || how == FOUND_REDIRECT)
         return how;
     if (prefix != NULL && prefix->tree != NULL) {
-        enum found nested = search(r, prefix->tree, found);
+        enum found nested = search(s, prefix->tree);
 
         if (nested == FOUND_FINAL || nested == FOUND_REDIRECT)
             return nested;
     }
-    if (prefix != NULL && prefix->kind == LOCATION_PREFIX_NO_REGEX)
+    if (prefix != NULL && prefix->kind == LOCATION_PREFIX_NO_REGEX) {
+        if (t->regexes.len > 0)
+            EXPLAIN("location", prefix->pos, "because of \"^~\" no regular expression is tried");
         return how;
-    VEC_FOREACH (it, struct location *, &t->regexes) {
-        if (!named_regex_match(r, (*it)->regex, r->uri))
-            continue;
-        *found = *it;
-        if ((*it)->tree != NULL)
-            search(r, (*it)->tree, found);
-        return FOUND_FINAL;
     }
-    return how;
+    return t->regexes.len > 0 && search_regexes(s, t) ? FOUND_FINAL : how;
+}
+
+struct location *
+location_of_uri(const struct server *s, struct str uri)
+{
+    struct search look = { .uri = uri };
+
+    if (s->tree == NULL || search(&look, s->tree) == FOUND_REDIRECT)
+        return NULL;
+    return look.found;
 }
 
 /* ---- the phase ---- */
+
+TELLER void
+explain_location(const struct request *r, const struct location *loc)
+{
+    explain_step("location", loc->pos, "taken for \"%.*s\"", STR(r->uri));
+    if (r->x.scope == loc->limit_except)
+        explain_step("location", loc->limit_except->pos,
+                     "the method is none of these, so what stands in this block holds");
+    explain_fact("location", explain_line(loc->pos));
+}
 
 void
 location_enter(struct request *r, struct location *loc)
@@ -417,6 +524,8 @@ location_enter(struct request *r, struct location *loc)
     r->x.scope = loc->scope;
     if (loc->limit_except != NULL && (r->method & loc->limit_methods) == 0)
         r->x.scope = loc->limit_except;
+    if (UNLIKELY(explain_on))
+        explain_location(r, loc);
 }
 
 struct location *
@@ -455,20 +564,33 @@ enum phase_result
 location_find(struct exchange *x)
 {
     struct request *r = request_of(x);
-    struct location *found = NULL;
+    struct search look;
     enum found how = FOUND_NOTHING;
 
     r->uri_changed = r->uri_replaced = false;
     r->location = NULL;
     x->scope = r->server->scope;
+    look.r = r;
+    look.uri = r->uri;
+    look.found = NULL;
+    look.has_grams = false;
     if (r->server->tree != NULL)
-        how = search(r, r->server->tree, &found);
-    if (how == FOUND_REDIRECT)
-        return redirect_to_slash(r, found);
-    if (found != NULL)
-        location_enter(r, found);
-    if (HTTP_CONF(r)->internal && !r->internal)
+        how = search(&look, r->server->tree);
+    if (look.found != NULL)
+        location_enter(r, look.found);
+    else
+        EXPLAIN("location", r->server->pos, "none fits \"%.*s\": the server's own settings hold",
+                STR(r->uri));
+    if (how == FOUND_REDIRECT) {
+        EXPLAIN("location", look.found->pos,
+                "\"%.*s\" lacks the last \"/\": the client is redirected", STR(r->uri));
+        return redirect_to_slash(r, look.found);
+    }
+    if (HTTP_CONF(r)->internal && !r->internal) {
+        EXPLAIN("location", explain_place(x->scope, "internal", S("")),
+                "clients may not ask for it");
         return phase_respond(x, 404);
+    }
     if (body_is_too_large(r)) {
         xlog(x, LOG_LEVEL_ERROR, 0, "client intended to send too large body: %lld bytes",
              (long long)r->content_length);

@@ -47,21 +47,25 @@ has_outer_alternative(struct str p)
     return false;
 }
 
-/* The bytes that a match begins with; empty when that cannot be told easily. */
-static struct str
-literal_prefix(struct arena *a, struct str p)
+/* Sets the bytes that a match begins with, none when that cannot be told easily, and what follows them. */
+static void
+find_literal(struct arena *a, struct str p, struct named_regex *re)
 {
     struct text t;
     size_t last = 0; /* length of t without its last character */
+    size_t i = 1, last_at = 1;
 
+    re->rest = p;
     if (p.len == 0 || p.ptr[0] != '^' || has_outer_alternative(p))
-        return STR_NONE;
+        return;
     text_init(&t, a);
-    for (size_t i = 1; i < p.len; i++) {
+    while (i < p.len) {
         char c = p.ptr[i];
+        size_t at = i;
 
         if (c == '*' || c == '?' || c == '{') {
             t.len = last; /* the character before may be absent */
+            i = last_at;
             break;
         }
         if (c == '\\' && i + 1 < p.len && strchr(".-/+$^()[]{}|*?", p.ptr[i + 1]) != NULL &&
@@ -70,9 +74,14 @@ literal_prefix(struct arena *a, struct str p)
         else if (!is_literal(c))
             break;
         last = t.len;
+        last_at = at;
         text_char(&t, c);
+        i++;
     }
-    return t.failed ? STR_NONE : text_str(&t);
+    if (t.failed || t.len == 0)
+        return;
+    re->literal = text_str(&t);
+    re->rest = str_from(p, i);
 }
 
 static bool
@@ -117,8 +126,8 @@ named_regex_compile(struct conf_load *l, const struct conf_node *n, int arg, str
         conf_fail(l, n, arg, "%.*s", STR(text_str(&err)));
         return NULL;
     }
-    if (!nocase)
-        re->literal = literal_prefix(a, pattern);
+    re->nocase = nocase;
+    find_literal(a, regex_pattern(re->regex), re);
     return define_groups(l, n, arg, re) ? re : NULL;
 }
 
@@ -128,15 +137,18 @@ named_regex_match(struct request *r, const struct named_regex *re, struct str su
     struct regex_match m;
     bool failed = false;
 
-    if (re->literal.len > 0 && !str_starts(subject, re->literal))
+    if (re->literal.len > 0 &&
+        !(re->nocase ? str_starts_nocase(subject, re->literal) : str_starts(subject, re->literal)))
         return false;
     if (!regex_match(re->regex, subject, &m, &failed)) {
-        if (failed)
+        if (failed && r != NULL)
             xlog(&r->x, LOG_LEVEL_ERROR, 0,
                  "a limit was reached while matching \"%.*s\" on \"%.*s\"", STR(subject),
                  STR(regex_pattern(re->regex)));
         return false;
     }
+    if (r == NULL)
+        return true;
     request_captures(r, subject, &m);
     for (uint32_t i = 0; i < re->n_named; i++) {
         const struct named_group *g = &re->named[i];

@@ -16,7 +16,10 @@ struct named_group {
 
 struct named_regex {
     struct regex *regex;
-    struct str literal; /* the pattern is ^LITERAL...: subjects without this prefix cannot match */
+    bool nocase;
+    /* The pattern is ^LITERAL and REST: subjects without this prefix (in any case, if nocase) cannot match. */
+    struct str literal;
+    struct str rest; /* as written; the whole pattern when there is no such literal */
     uint32_t n_named;
     struct named_group *named;
 };
@@ -24,7 +27,8 @@ struct named_regex {
 /* Compiles the pattern (argument `arg` of the node, for the caret) and defines its variables. NULL after conf_fail. */
 struct named_regex *named_regex_compile(struct conf_load *l, const struct conf_node *n, int arg,
                                         struct str pattern, bool nocase);
-/* On a match $0..$9 and the named variables are set from `subject`, which lives as long as the request. */
+/* On a match of a request $0..$9 and the named variables are set from `subject`, which lives as long as the request. r
+ * may be NULL: then nothing is set. */
 bool named_regex_match(struct request *r, const struct named_regex *re, struct str subject);
 
 #endif

@@ -2,6 +2,8 @@
 /* redirect.c - jumps between locations, and Location fields. */
 #include "worker/http/redirect.h"
 
+#include "common/base/escape.h"
+#include "worker/core/explain.h"
 #include "worker/http/http_core.h"
 #include "worker/http/target.h"
 
@@ -83,6 +85,8 @@ redirect_internal(struct exchange *x, struct str uri, struct str args)
         xlog(x, LOG_LEVEL_ERROR, 0, "unsafe URI \"%.*s\" in an internal redirect", STR(uri));
         return phase_respond(x, 404);
     }
+    EXPLAIN("redirect", EXPLAIN_NOWHERE, "internally to \"%.*s%s%.*s\"", STR(uri),
+            args.len > 0 ? "?" : "", STR(args));
     xlog(x, LOG_LEVEL_DEBUG, 0, "internal redirect: \"%.*s?%.*s\"", STR(uri), STR(args));
     r->uri = uri;
     r->args = args.len > 0 ? args : STR_NONE;
@@ -108,6 +112,7 @@ redirect_named(struct exchange *x, struct str name)
         xlog(x, LOG_LEVEL_ERROR, 0, "could not find named location \"%.*s\"", STR(name));
         return phase_respond(x, 500);
     }
+    EXPLAIN("redirect", loc->pos, "internally to location \"%.*s\"", STR(name));
     r->internal = true;
     r->uri_changed = false;
     exchange_clear_states(x);
@@ -154,13 +159,26 @@ redirect_absolute(struct request *r, struct str path)
     return text_str(&t);
 }
 
+bool
+redirect_set_location(struct request *r, struct str location)
+{
+    struct text t;
+
+    if (location.ptr == NULL)
+        return false;
+    if (field_value_valid(location))
+        return fields_set(&r->res.fields, FIELD_LOCATION, STR_NONE, location) != NULL;
+    text_init(&t, request_arena(r));
+    escape_uri(&t, location, ESCAPE_URI_CONTROLS);
+    return !t.failed && fields_set(&r->res.fields, FIELD_LOCATION, STR_NONE, text_str(&t)) != NULL;
+}
+
 enum phase_result
 redirect_external(struct request *r, int status, struct str location)
 {
     if (location.len > 0 && location.ptr[0] == '/' && HTTP_CONF(r)->absolute_redirect)
         location = redirect_absolute(r, location);
-    if (location.ptr == NULL ||
-        fields_set(&r->res.fields, FIELD_LOCATION, STR_NONE, location) == NULL)
+    if (!redirect_set_location(r, location))
         return phase_respond(&r->x, 500);
     return phase_respond(&r->x, status);
 }

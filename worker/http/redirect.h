@@ -17,6 +17,9 @@ bool redirect_normalise(struct request *r, struct str *uri);
 enum phase_result redirect_named(struct exchange *x, struct str name);
 /* A 3xx answer: Location made absolute as absolute_redirect, server_name_in_redirect, port_in_redirect say. */
 enum phase_result redirect_external(struct request *r, int status, struct str location);
+/* The response's Location. Control bytes, which a variable may bring, are percent-encoded there (RFC 3986, 2.1); nginx
+ * differs: it sends them, ends of lines too. False: memory. */
+bool redirect_set_location(struct request *r, struct str location);
 /* The absolute form of a path for a Location field of this request. */
 struct str redirect_absolute(struct request *r, struct str path);
 

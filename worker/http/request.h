@@ -54,7 +54,8 @@ struct request {
     int64_t content_length; /* -1: not told */
     bool body_chunked;      /* or otherwise of unknown length */
     bool without_body;      /* a child that does not see the body of its root */
-    uint64_t head_len;      /* bytes of the head: $request_length is this plus the body */
+    uint64_t head_len;      /* bytes of the head */
+    uint64_t length;        /* bytes of head and body that were read: $request_length */
 
     /* As it is now; rewriting changes it. */
     struct str uri;   /* normalised and decoded path: $uri */
@@ -67,9 +68,10 @@ struct request {
     bool internal;  /* by redirect, error_page or as a child: `internal` locations accept it */
     bool keepalive; /* what client and protocol allow; the codec decides finally */
     bool expect_continue;
-    bool pipelined;       /* its head came together with the request before: $pipe */
-    bool error_page_used; /* an error_page redirect has been followed (recursive_error_pages) */
-    uint8_t uri_changes;  /* left of 10 */
+    bool pipelined;         /* its head came together with the request before: $pipe */
+    bool error_page_used;   /* an error_page redirect has been followed (recursive_error_pages) */
+    uint8_t uri_changes;    /* left of 10 */
+    uint32_t children_made; /* of a root: subrequests so far, of all depths */
 
     const struct server *server;
     const struct location *location;
@@ -133,6 +135,9 @@ enum { REQUEST_URI_CHANGES = 10 };
  * (proxy_ignore_client_abort, a cache fill). NULL: nothing, no. */
 extern void (*request_describe_upstream)(const struct request *r, struct text *t);
 extern bool (*request_outlives_client)(const struct request *r);
+
+/* Set at load by the module that handles CONNECT where the configuration has it do so; else it is answered 405. */
+extern bool request_takes_connect;
 
 /* Counter ids, shared by the codecs: requests so far; now reading a head; now answering. */
 extern uint16_t requests_total, requests_reading, requests_writing;

@@ -204,6 +204,11 @@ collect_step(struct request_body_data *b)
     /* the first bytes lie in the head's buffer most often */
     if (b->received > 0 && spool_room(b->spool, &room, 1, hint) == 0)
         return false; /* on_space comes */
+    if (spool_ended(b->spool) ==
+        SPOOL_FAILED) { /* neither memory nor disk: the rest is not wanted */
+        body_fail(b, 500);
+        return false;
+    }
 
     batch_init(&batch, PULL_WANT, PIECE_MEM);
     batch.room = room.iov_base;
@@ -532,22 +537,34 @@ request_body_share(struct request *child, struct request *parent)
 }
 
 void
+request_body_stop(struct request *r)
+{
+    struct request_body_data *b = r->body;
+
+    if (b == NULL || b->shares > 0)
+        return;
+    timer_forget(&b->timer);
+    task_cancel(&b->pump);
+    close_source(b, STOP_DONE);
+    b->waiter = NULL;
+    if (b->state != BODY_COMPLETE)
+        b->state = BODY_AWAITED; /* by nobody any more */
+}
+
+void
 request_body_end(struct request *r)
 {
     struct request_body_data *b = r->body;
 
     if (b == NULL)
         return;
+    request_body_stop(r);
     r->body = NULL;
     if (b->shares > 0) {
         b->shares--;
         return;
     }
-    timer_forget(&b->timer);
-    task_cancel(&b->pump);
-    close_source(b, STOP_DONE);
     if (b->spool != NULL)
         spool_free(b->spool);
     b->spool = NULL;
-    b->waiter = NULL;
 }

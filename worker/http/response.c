@@ -4,18 +4,18 @@
  */
 #include "worker/http/response.h"
 
+#include "worker/core/explain.h"
 #include "worker/http/body.h"
+#include "worker/http/date.h"
 #include "worker/http/filter.h"
 #include "worker/http/request.h"
 
 void
 response_init(struct response *res, struct arena *a)
 {
-    memset(res, 0, sizeof(*res));
-    fields_init(&res->fields, a);
-    fields_init(&res->trailers, a);
-    res->length = -1;
-    res->last_modified = -1;
+    *res = (struct response){
+        .fields.arena = a, .trailers.arena = a, .length = -1, .last_modified = -1
+    };
 }
 
 /* RFC 9110, 6.4.1. */
@@ -67,7 +67,7 @@ response_start(struct request *r)
         res->status = res->error_status;
         res->reason = STR_NONE;
         if (res->status != 200 && res->status != 206 && res->status != 304)
-            res->last_modified = -1; /* that of a page of an error says nothing */
+            response_drop_last_modified(res); /* that of a page of an error says nothing */
     }
     res->head_only = !res->tunnel && has_no_content(r, res);
     if (!filters_run(&r->x, res) || res->fields.failed)
@@ -77,7 +77,7 @@ response_start(struct request *r)
         return response_refused(r);
 
     /* a filter may have made it a 304 */
-    res->head_only = !res->tunnel && has_no_content(r, res);
+    res->head_only = (!res->tunnel && has_no_content(r, res)) || UNLIKELY(explain_on);
     if (res->head_only && res->body != NULL) {
         source_stop(res->body, STOP_DONE);
         res->body = NULL;
@@ -113,6 +113,23 @@ response_reset(struct request *r, enum stop why)
     source_stop(r->res.body, why);
     response_init(&r->res, request_arena(r));
     r->res.failing = failing;
+}
+
+int64_t
+response_last_modified(const struct response *res)
+{
+    int64_t seconds;
+
+    if (res->last_modified >= 0)
+        return res->last_modified;
+    return date_parse(fields_value(&res->fields, FIELD_LAST_MODIFIED), &seconds) ? seconds : -1;
+}
+
+void
+response_drop_last_modified(struct response *res)
+{
+    res->last_modified = -1;
+    fields_remove(&res->fields, FIELD_LAST_MODIFIED);
 }
 
 void (*response_add_trailers)(struct request *r);

@@ -23,17 +23,21 @@ struct response {
     int64_t length;          /* of the body; -1: unknown */
     struct str content_type; /* without charset parameter of ours; empty: none */
     struct str charset;      /* appended as "; charset=" when not empty */
-    struct str etag;         /* quoted, W/ included; empty: none */
-    int64_t last_modified;   /* seconds since 1970; -1: none */
-    bool accept_ranges;      /* the body may be asked for in parts: the range filter tells so */
-    bool head_only;          /* HEAD, 204, 304: no body goes out */
-    bool keep_length;        /* HEAD of an origin: length is told though no body comes */
-    bool from_origin;        /* Server and Date are the origin's where they are passed */
-    bool started;            /* head filters have run */
-    bool no_keepalive;       /* the connection closes after it (request body unread, errors) */
-    bool failing;            /* it answers a failure of the response before: a second one ends it */
-    bool tunnel;             /* 101 or CONNECT: both bodies are raw from here on */
-    struct fields trailers;  /* sent at END where the protocol can; from origin or add_trailer */
+    struct str
+        charset_asked;      /* what an origin wants to be said (X-Accel-Charset); empty: nothing */
+    struct str etag;        /* quoted, W/ included; empty: none */
+    int64_t last_modified;  /* seconds since 1970; -1: none of ours, but an origin's field may be in
+                              * `fields`: response_last_modified */
+    bool accept_ranges;     /* the body may be asked for in parts: the range filter tells so */
+    bool head_only;         /* HEAD, 204, 304: no body goes out */
+    bool keep_length;       /* HEAD of an origin: length is told though no body comes */
+    bool from_origin;       /* Server and Date are the origin's where they are passed */
+    bool without_server;    /* no Server but that of an origin */
+    bool started;           /* head filters have run */
+    bool no_keepalive;      /* the connection closes after it (request body unread, errors) */
+    bool failing;           /* it answers a failure of the response before: a second one ends it */
+    bool tunnel;            /* 101 or CONNECT: both bodies are raw from here on */
+    struct fields trailers; /* sent at END where the protocol can; from origin or add_trailer */
 };
 
 void response_init(struct response *res, struct arena *a);
@@ -53,6 +57,11 @@ const struct fields *response_trailers(struct request *r);
 
 /* Set by the module that has add_trailer: puts its values into r->res.trailers at END. NULL: none. */
 extern void (*response_add_trailers)(struct request *r);
+
+/* What the client is told, in seconds since 1970: ours, or an origin's Last-Modified when it is a date; -1: none. */
+int64_t response_last_modified(const struct response *res);
+/* None from here on. */
+void response_drop_last_modified(struct response *res);
 
 /* For head filters. body_changes: drops Content-Length and Accept-Ranges, weakens ETag; the caller decides on
  * Last-Modified. */

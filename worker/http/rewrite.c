@@ -7,12 +7,14 @@
  */
 #include "worker/http/rewrite.h"
 
+#include "worker/core/explain.h"
 #include "worker/http/http_core.h"
 #include "worker/http/redirect.h"
 
 struct instruction {
     rewrite_op run;
     const void *data;
+    struct conf_pos pos;
 };
 
 /* A program belongs to one block: `of` tells it from one that was merely inherited. */
@@ -42,13 +44,40 @@ rewrite_append(struct conf_load *l, rewrite_op op, const void *data)
         return false;
     if (c->of != s) {
         c->of = s;
-        vec_init(&c->instructions, conf_arena(l), sizeof(struct instruction));
+        vec_init_one(&c->instructions, conf_arena(l), sizeof(struct instruction));
     }
     i = VEC_PUSH(&c->instructions, struct instruction);
     if (i == NULL)
         return false;
-    *i = (struct instruction){ op, data };
+    *i = (struct instruction){ op, data, conf_line_pos(l) };
     return true;
+}
+
+/* The instruction, and what it did to the URI and to the rest of the list. */
+TELLER enum rewrite_step
+run_told(struct request *r, const struct instruction *i, enum phase_result *result)
+{
+    struct str uri = r->uri, args = r->args;
+    const struct scope *scope = r->x.scope;
+    uint32_t told = explain_steps()->len;
+    enum rewrite_step step;
+
+    step = i->run(r, i->data, result);
+    if (told != explain_steps()->len) /* it has said it, or what it contains has */
+        return step;
+    if (!str_eq(uri, r->uri) || !str_eq(args, r->args))
+        explain_step("rewrite", i->pos, "the URI is now \"%.*s%s%.*s\"%s", STR(r->uri),
+                     r->args.len > 0 ? "?" : "", STR(r->args),
+                     step != REWRITE_BREAK ? ""
+                     : r->uri_changed      ? ", the rest is not run"
+                                           : ", which stays in this location");
+    else if (step == REWRITE_STOP)
+        explain_step("rewrite", i->pos, "ends the phase");
+    else if (step == REWRITE_BREAK)
+        explain_step("rewrite", i->pos, "the rest is not run");
+    else if (scope == r->x.scope)
+        explain_step("rewrite", i->pos, "changes nothing");
+    return step;
 }
 
 static enum rewrite_step
@@ -59,7 +88,8 @@ program_run(struct request *r, const struct scope *s, enum phase_result *result)
     if (program == NULL)
         return REWRITE_NEXT;
     VEC_FOREACH (i, struct instruction, program) {
-        enum rewrite_step step = i->run(r, i->data, result);
+        enum rewrite_step step =
+            UNLIKELY(explain_on) ? run_told(r, i, result) : i->run(r, i->data, result);
 
         if (step != REWRITE_NEXT)
             return step;
@@ -115,7 +145,9 @@ rewrite_set_uri(struct request *r, struct str uri, struct str args)
         return false;
     }
     r->uri = uri;
-    r->args = args.len > 0 ? args : STR_NONE;
+    if (r->args.ptr != NULL ||
+        args.len > 0) /* what was none is none, what was there may be empty */
+        r->args = args.len > 0 ? args : S("");
     r->uri_as_sent = false;
     r->uri_changed = true;
     r->internal = true;
@@ -160,6 +192,7 @@ rewrite_location(struct exchange *x)
         return phase_respond(x, 500);
     }
     x->jumps++;
+    EXPLAIN("rewrite", EXPLAIN_NOWHERE, "the URI was changed: its location is looked for");
     phase_goto(x, HTTP_FIND_LOCATION);
     return PHASE_JUMP;
 }

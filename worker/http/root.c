@@ -5,6 +5,7 @@
  * URIs are normalised before they come here. What `alias` with captures or variables puts together is not: a path
  * with a ".." segment that the configuration did not write itself is refused.
  */
+#include "worker/core/explain.h"
 #include "worker/http/http_core.h"
 
 /* ---- directives ---- */
@@ -186,6 +187,8 @@ http_file_path_of(struct request *r, struct str uri)
         xlog(&r->x, LOG_LEVEL_ERROR, 0, "unsafe path \"%.*s\" was refused", (int)t.len, t.ptr);
         return refused(404);
     }
+    EXPLAIN("file", explain_place(r->x.scope, c->alias ? "alias" : "root", S("")),
+            "\"%.*s\" is \"%.*s\"", STR(uri), STR(text_str(&t)));
     return text_str(&t);
 }
 
@@ -203,15 +206,38 @@ http_document_root(struct request *r)
     return template_expand(&r->x, &c->root);
 }
 
+TELLER void
+explain_file(struct str path, const struct open_file *f)
+{
+    if (f == NULL)
+        return;
+    if (f->error != 0)
+        explain_step("file", EXPLAIN_NOWHERE, "\"%.*s\": %s", STR(path), strerror(f->error));
+    else if (f->is_file)
+        explain_step("file", EXPLAIN_NOWHERE, "\"%.*s\" is a file of %llu bytes", STR(path),
+                     (unsigned long long)f->size);
+    else
+        explain_step("file", EXPLAIN_NOWHERE, "\"%.*s\" is %s", STR(path),
+                     f->is_dir ? "a directory" : "no regular file");
+    explain_fact("file", path);
+    explain_fact("file_exists", f->error == 0 ? S("true") : S("false"));
+}
+
 struct open_file *
 http_open_file(struct request *r, struct str path, bool stat_only)
 {
     const struct http_conf *c = HTTP_CONF(r);
     struct open_file_options o;
+    struct open_file *f;
 
-    if (template_is_const(&c->symlinks_from))
-        return open_file_get(path, &c->open_files, stat_only);
-    o = c->open_files;
-    o.symlinks_from = template_expand(&r->x, &c->symlinks_from);
-    return open_file_get(path, &o, stat_only);
+    if (template_is_const(&c->symlinks_from)) {
+        f = open_file_get(path, &c->open_files, stat_only);
+    } else {
+        o = c->open_files;
+        o.symlinks_from = template_expand(&r->x, &c->symlinks_from);
+        f = open_file_get(path, &o, stat_only);
+    }
+    if (UNLIKELY(explain_on))
+        explain_file(path, f);
+    return f;
 }

@@ -8,6 +8,7 @@
  */
 #include "worker/http/server.h"
 
+#include "worker/core/explain.h"
 #include "worker/tls/tls.h"
 
 #include <limits.h>
@@ -183,6 +184,7 @@ names_add(struct conf_load *l, struct server_names *names, const struct http_add
     struct str key = name->text;
     struct str plain = key; /* ".example.com" is also "example.com" */
     struct hash *table = &names->exact;
+    const struct server *other;
 
     if (key.len > 1 && key.ptr[0] == '*') {
         key = str_from(key, 1);
@@ -194,10 +196,15 @@ names_add(struct conf_load *l, struct server_names *names, const struct http_add
         key = str_upto(key, key.len - 1);
         table = &names->ending;
     }
-    if (hash_get(table, key) != NULL ||
-        (plain.ptr != name->text.ptr && hash_get(&names->exact, plain) != NULL)) {
+    other = hash_get(table, key);
+    if (other == NULL && plain.ptr != name->text.ptr)
+        other = hash_get(&names->exact, plain);
+    if (other != NULL) {
         conf_warn_at(l, name->pos, "conflicting server name \"%.*s\" on %.*s, ignored",
                      STR(name->text), STR(a->text));
+        if (other != s)
+            conf_hint(l, "the server in %.*s:%u answers for it, give one of them another name",
+                      STR(config_pos_file(conf_config(l), other->pos)), other->pos.line);
         return true;
     }
     if (plain.ptr != name->text.ptr && !hash_set(&names->exact, plain, s))
@@ -265,6 +272,72 @@ server_names_prepare(struct conf_load *l, struct http_address *a)
     return true;
 }
 
+/* ---- what explain tells ---- */
+
+static const struct server_name *
+name_of_regex(const struct server_regex *re)
+{
+    VEC_FOREACH (name, struct server_name, &re->server->names) {
+        if (name->regex == re->regex)
+            return name;
+    }
+    return NULL;
+}
+
+TELLER void
+explain_regex(const struct server_regex *re, bool fits)
+{
+    const struct server_name *name = name_of_regex(re);
+
+    if (name != NULL)
+        explain_step("server", name->pos, "name \"%.*s\" %s", STR(name->text),
+                     fits ? "matches" : "does not match");
+}
+
+/* The name of `s` that was found in a table: as it is, or the wildcard that covers the host; the longest one counts. */
+static const struct server_name *
+name_that_fits(const struct server *s, struct str host)
+{
+    const struct server_name *found = NULL;
+
+    VEC_FOREACH (name, struct server_name, &s->names) {
+        struct str text = name->text;
+        bool leading = str_starts(text, S("*.")), dot = str_starts(text, S("."));
+        bool ending = str_ends(text, S(".*"));
+
+        if (name->regex != NULL)
+            continue;
+        if (str_eq(text, host) || (dot && str_eq(str_from(text, 1), host)))
+            return name;
+        if (((leading || dot) && str_ends(host, str_from(text, leading))) ||
+            (ending && str_starts(host, str_upto(text, text.len - 1)))) {
+            if (found == NULL || text.len > found->text.len)
+                found = name;
+        }
+    }
+    return found;
+}
+
+TELLER void
+explain_server(const struct http_address *a, const struct server *named, struct str host)
+{
+    const struct server *s = named != NULL ? named : a->default_server;
+    const struct server_name *name = named != NULL ? name_that_fits(named, host) : NULL;
+    struct conf_pos by = a->default_by != NULL ? a->default_by->pos : EXPLAIN_NOWHERE;
+
+    if (name != NULL)
+        explain_step("server", name->pos, "name \"%.*s\" fits host \"%.*s\" %s", STR(name->text),
+                     STR(host), str_eq(name->text, host) ? "exactly" : "as a wildcard");
+    else if (named == NULL && a->names == NULL)
+        explain_step("server", a->pos, "the only server of %.*s", STR(a->text));
+    else if (named == NULL)
+        explain_step("server", by, "no name fits host \"%.*s\": the default server of %.*s%s",
+                     STR(host), STR(a->text),
+                     a->default_by != NULL ? "" : ", which is its first one");
+    explain_step("server", s->pos, "server \"%.*s\" is taken", STR(s->name));
+    explain_fact("server", s->name);
+}
+
 /* ---- the choice ---- */
 
 /* *.example.com: from the longest rest behind a dot on. */
@@ -315,11 +388,11 @@ names_find(const struct server_names *names, struct str host, struct request *r)
     if (s != NULL)
         return s;
     VEC_FOREACH (re, struct server_regex, &names->regexes) {
-        struct regex_match m;
-        bool failed;
+        bool fits = named_regex_match(r, re->regex, host);
 
-        if (r != NULL ? named_regex_match(r, re->regex, host)
-                      : regex_match(re->regex->regex, host, &m, &failed))
+        if (UNLIKELY(explain_on) && r != NULL)
+            explain_regex(re, fits);
+        if (fits)
             return re->server;
     }
     return NULL;
@@ -332,6 +405,8 @@ server_of_name(const struct http_address *a, struct str name, struct request *r)
 
     if (a->names != NULL)
         s = names_find(a->names, name.len > 0 ? name : S(""), r);
+    if (UNLIKELY(explain_on) && r != NULL)
+        explain_server(a, s, name);
     return s != NULL ? s : a->default_server;
 }
 

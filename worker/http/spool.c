@@ -19,6 +19,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/num.h"
@@ -38,6 +40,7 @@ enum {
         4096, /* a consumer's room takes bytes of the file when it has this size, or all fits */
     NAME_TRIES = 20,
     NAME_DIGITS = 10,
+    COPY_STEP = 1 << 20, /* bytes copied between file systems at once */
 };
 
 /* Lies at the front of its own buffer. */
@@ -783,6 +786,42 @@ spool_open(struct spool *s, struct exchange *x, uint64_t from)
 
 /* ---- the whole ---- */
 
+static bool
+copy_attributes(int from, int to)
+{
+    struct stat st;
+    struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
+
+    if (fstat(from, &st) != 0)
+        return false;
+    times[1] = st.st_mtim;
+    return fchmod(to, st.st_mode & 07777) == 0 && futimens(to, times) == 0;
+}
+
+/* The file's content under another name. False: errno, and nothing is there. */
+static bool
+copy_file(int from, const char *to)
+{
+    int fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    off_t at = 0;
+    ssize_t n = 1;
+    int saved;
+
+    if (fd < 0)
+        return false;
+    while (n > 0)
+        n = sendfile(fd, from, &at, COPY_STEP);
+    if (n == 0 && copy_attributes(from, fd)) {
+        fd_close(&fd);
+        return true;
+    }
+    saved = errno;
+    fd_close(&fd);
+    unlink(to);
+    errno = saved;
+    return false;
+}
+
 /* Gives a file without a name the name `path`, in place of what had it. */
 static bool
 link_over(int fd, struct str path)
@@ -795,8 +834,11 @@ link_over(int fd, struct str path)
         return false;
     }
     snprintf(from, sizeof(from), "/proc/self/fd/%d", fd);
-    if (linkat(AT_FDCWD, from, AT_FDCWD, temp, AT_SYMLINK_FOLLOW) != 0)
-        return false;
+    if (linkat(AT_FDCWD, from, AT_FDCWD, temp, AT_SYMLINK_FOLLOW) != 0) {
+        /* another file system, or one that cannot give a name to what had lost it */
+        if ((errno != EXDEV && errno != ENOENT) || !copy_file(fd, temp))
+            return false;
+    }
     if (rename(temp, path.ptr) != 0) {
         int saved = errno;
 
@@ -808,10 +850,14 @@ link_over(int fd, struct str path)
 }
 
 bool
-spool_keep_file(struct spool *s, struct str path)
+spool_keep_file(struct spool *s, struct str path, mode_t mode, int64_t mtime)
 {
+    struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = (time_t)mtime } };
+
     errno = EIO; /* bytes are gone, or the disk has failed before */
     if (s->mode != SPOOL_KEEP || !flush_to_file(s))
+        return false;
+    if (fchmod(s->fd, mode) != 0 || (mtime >= 0 && futimens(s->fd, times) != 0))
         return false;
     if (s->path.len == 0)
         return link_over(s->fd, path);

@@ -56,9 +56,9 @@ uint64_t spool_size(const struct spool *s); /* bytes written so far */
 bool spool_is_empty(const struct spool *s); /* nothing waits for the (CONSUME) cursor */
 /* A cursor: a source like any other, until spool_free. NULL: memory, or bytes from there on are gone. */
 struct source *spool_open(struct spool *s, struct exchange *x, uint64_t from);
-/* Gives the complete KEEP spool's file the name `path` (NUL behind, lives as long), in place of what had it; before
- * anything can be lost. False: errno. */
-bool spool_keep_file(struct spool *s, struct str path);
+/* Gives the complete KEEP spool's file the name `path` (NUL behind, lives as long), in place of what had it, with this mode
+ * and time (seconds; -1: now); it is copied if it lies in another file system. False: errno. */
+bool spool_keep_file(struct spool *s, struct str path, mode_t mode, int64_t mtime);
 /* Of a file with a name, NUL behind; empty: in memory or unlinked. */
 struct str spool_file_path(const struct spool *s);
 int spool_fd(const struct spool *s); /* -1: no file */

@@ -4,27 +4,32 @@
  */
 #include "worker/http/subrequest.h"
 
+#include "worker/core/explain.h"
 #include "worker/core/var.h"
 #include "worker/http/http_conf.h"
 #include "worker/http/request_body.h"
 #include "worker/http/target.h"
 
-enum { DEPTH_MAX = 50, DRAIN_WANT = 64 * 1024 };
+enum {
+    DEPTH_MAX = 50, /* as in nginx: 51 levels below the root */
+    CHILDREN_MAX =
+        64535, /* of a root, of all depths, as in nginx: what includes itself twice would never end */
+    DRAIN_WANT = 64 * 1024,
+};
 
 /* ---- making a child ---- */
 
-/* What hangs on the client's connection is looked up while there surely is one. */
+/* A detached child may outlive the connection that its client's address hangs on. */
 static void
-remember_client(struct request *parent)
+keep_client(struct exchange *x, struct exchange *parent)
 {
-    static const char *const names[] = {
-        "remote_addr", "remote_port", "binary_remote_addr",  "server_addr",
-        "server_port", "connection",  "connection_requests", "scheme",
-        "https",       "remote_user",
-    };
+    const struct addr *client = conn_client(parent);
+    struct addr *copy = client != NULL ? ARENA_NEW(&x->mem->arena, struct addr) : NULL;
 
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        (void)var_get_named(&parent->x, str_c(names[i]));
+    if (copy == NULL)
+        return;
+    *copy = *client;
+    x->client = copy;
 }
 
 static bool
@@ -82,11 +87,8 @@ static const struct sink_ops drain_sink;
 static void
 on_child_done(struct exchange *x, void *data)
 {
-    struct request *c = request_of(x);
     const struct subrequest_options *o = data;
 
-    if (c->x.detached)
-        request_body_end(c);
     if (o->done != NULL)
         o->done(x, o->done_data);
 }
@@ -95,14 +97,24 @@ struct request *
 subrequest_new(struct request *parent, const struct subrequest_options *o)
 {
     struct exchange *px = &parent->x;
-    struct request *c;
+    struct request *root = request_of(px->root), *c;
     struct subrequest_options *kept;
 
-    if (px->depth >= DEPTH_MAX) {
+    if (UNLIKELY(explain_on)) {
+        explain_step("subrequest", EXPLAIN_NOWHERE, "\"%.*s\" would be asked", STR(o->uri));
+        return NULL;
+    }
+    if (px->depth > DEPTH_MAX) {
         xlog(px, LOG_LEVEL_ERROR, 0, "subrequests cycle while processing \"%.*s\"",
              LOG_STR(o->uri));
         return NULL;
     }
+    if (root->children_made >= CHILDREN_MAX) {
+        xlog(px, LOG_LEVEL_ERROR, 0, "too many subrequests while processing \"%.*s\"",
+             LOG_STR(o->uri));
+        return NULL;
+    }
+    root->children_made++;
     c = ARENA_NEW_FRONT(&px->mem->arena, struct request, captures.at);
     kept = ARENA_NEW(&px->mem->arena, struct subrequest_options);
     if (c == NULL || kept == NULL)
@@ -118,10 +130,12 @@ subrequest_new(struct request *parent, const struct subrequest_options *o)
         return NULL;
     }
     if (o->detached)
-        remember_client(parent);
+        var_keep_of_conn(&parent->x);
     exchange_init(&c->x, &http_exchange_kind, px, o->detached, NULL, px->conn, &drain_sink, NULL);
     c->x.done = on_child_done;
     c->x.done_data = kept;
+    if (o->detached)
+        keep_client(&c->x, px);
     if (o->detached && o->keep_body)
         request_body_share(c, parent);
     if (o->clone) {
@@ -189,7 +203,7 @@ subrequest_drain(struct request *child)
 
 struct capture {
     struct text text;
-    uint64_t limit;
+    uint64_t limit; /* bytes; 0: what subrequest_output_buffer_size is where it is answered */
     bool failed;
 };
 
@@ -198,6 +212,7 @@ capture_ready(struct exchange *x)
 {
     struct response *res = &request_of(x)->res;
     struct capture *c = x->sink_data;
+    uint64_t limit = c->limit > 0 ? c->limit : http_conf(x->scope)->subrequest_output_buffer_size;
     struct batch b;
     enum pull after = PULL_END;
 
@@ -205,7 +220,7 @@ capture_ready(struct exchange *x)
         batch_init(&b, DRAIN_WANT, PIECE_MEM);
         after = source_pull(res->body, &b);
         for (uint8_t i = 0; i < b.n; i++) {
-            if (c->text.len + b.piece[i].len > c->limit) {
+            if (c->text.len + b.piece[i].len > limit) {
                 xlog(x, LOG_LEVEL_ERROR, 0, "too big subrequest response");
                 c->failed = true;
                 exchange_abort(x, STOP_FAILED);

@@ -20,11 +20,11 @@ struct subrequest_options {
     void *done_data;
 };
 /* Makes a child whose phases start from the ready list. The caller gives it a sink right after: join_child, capture or
- * drain. NULL: memory, depth over 50 (logged). */
+ * drain. NULL: memory, too deep (51 levels), too many of one root (logged). */
 struct request *subrequest_new(struct request *parent, const struct subrequest_options *o);
 /* Pulls and forgets; `done` is called at the end. */
 void subrequest_drain(struct request *child);
-/* Pulls into memory up to `limit` bytes; text when done (NULL ptr: failed). */
+/* Pulls into memory up to `limit` bytes (0: subrequest_output_buffer_size of its location); text when done (NULL ptr: failed). */
 void subrequest_capture(struct request *child, uint64_t limit);
 struct str subrequest_captured(struct request *child);
 

@@ -211,26 +211,39 @@ target_normalise(struct str path, bool merge_slashes, struct text *to, bool *pla
 
 /* ---- authority ---- */
 
-/* Bytes that no name has: bit i of word i/32. */
-static const uint32_t no_name_bytes[8] = {
-    0xffffffff, 0xd400800d, /* space " # / : < > ? */
-    0x78000001,             /* @ [ \ ] ^ */
-    0xb8000001,             /* ` { | } DEL */
+/* What bytes are to a registered name (RFC 3986, 3.2.2); those above 0x7f and '%' pass, as names of `server_name` may be
+ * UTF-8. */
+enum { IN_NAME = 0, NOT_IN_NAME = 1, UPPER_CASE = 2, DOT = 4 };
+
+static const uint8_t name_bytes[256] = {
+    [0 ... ' '] = NOT_IN_NAME,  ['"'] = NOT_IN_NAME,
+    ['#'] = NOT_IN_NAME,        ['.'] = DOT,
+    ['/'] = NOT_IN_NAME,        [':'] = NOT_IN_NAME,
+    ['<'] = NOT_IN_NAME,        ['>' ... '@'] = NOT_IN_NAME,
+    ['A' ... 'Z'] = UPPER_CASE, ['[' ... '^'] = NOT_IN_NAME,
+    ['`'] = NOT_IN_NAME,        ['{' ... '}'] = NOT_IN_NAME,
+    [0x7f] = NOT_IN_NAME,
 };
 
-/* A registered name (RFC 3986, 3.2.2); bytes above 0x7f and any '%' pass, as names of `server_name` may be UTF-8. */
-static bool
-name_valid(struct str name)
+/* The name at the front of `text`; *upper: it has capitals. Empty: there is none, or it is not valid. */
+static struct str
+take_name(struct str text, bool *upper)
 {
-    for (size_t i = 0; i < name.len; i++) {
-        unsigned char c = (unsigned char)name.ptr[i];
+    uint8_t before = 0, seen = 0;
+    size_t i = 0;
 
-        if (no_name_bytes[c >> 5] >> (c & 31) & 1)
-            return false;
-        if (c == '.' && i + 1 < name.len && name.ptr[i + 1] == '.')
-            return false;
+    for (; i < text.len; i++) {
+        uint8_t is = name_bytes[(unsigned char)text.ptr[i]];
+
+        if (is == NOT_IN_NAME)
+            break;
+        if (is == DOT && before == DOT)
+            return S("");
+        before = is;
+        seen |= is;
     }
-    return name.len > 0;
+    *upper = (seen & UPPER_CASE) != 0;
+    return str_upto(text, i);
 }
 
 /* "[...]" of hexadecimal digits, colons and dots, as literal IPv6 addresses have them. */
@@ -262,17 +275,11 @@ port_parse(struct str text, int *port)
 static struct str
 lower_copy(struct arena *a, struct str s)
 {
-    size_t i = 0;
-    char *copy;
+    char *copy = arena_alloc(a, s.len);
 
-    while (i < s.len && (s.ptr[i] < 'A' || s.ptr[i] > 'Z'))
-        i++;
-    if (i == s.len)
-        return s;
-    copy = arena_alloc(a, s.len);
     if (copy == NULL)
         return STR_NONE;
-    for (i = 0; i < s.len; i++)
+    for (size_t i = 0; i < s.len; i++)
         copy[i] = char_lower(s.ptr[i]);
     return str_n(copy, s.len);
 }
@@ -282,6 +289,7 @@ bool
 authority_parse(struct str text, struct arena *a, struct str *host, int *port)
 {
     struct str name;
+    bool upper = true;
     size_t end;
 
     *port = -1;
@@ -294,15 +302,15 @@ authority_parse(struct str text, struct arena *a, struct str *host, int *port)
         if (!literal_valid(name))
             return false;
     } else {
-        end = str_find(text, ':');
-        name = str_upto(text, end);
+        name = take_name(text, &upper);
+        end = name.len;
         if (name.len > 1 && name.ptr[name.len - 1] == '.')
             name.len--;
-        if (!name_valid(name) || str_eq(name, S(".")))
+        if (name.len == 0 || str_eq(name, S(".")))
             return false;
     }
     if (end < text.len && (text.ptr[end] != ':' || !port_parse(str_from(text, end + 1), port)))
         return false;
-    *host = lower_copy(a, name);
+    *host = upper ? lower_copy(a, name) : name;
     return host->ptr != NULL;
 }

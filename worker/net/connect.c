@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/sys/socket.h"
+#include "worker/core/explain.h"
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
 #define IP_BIND_ADDRESS_NO_PORT 24
@@ -43,13 +44,40 @@ connect_bind(int fd, const struct connect_options *o)
     return bind(fd, &o->local.sa, o->local.len) == 0;
 }
 
+/* Before the handshake, which tells the peer the window's scale. The system has its limits: no failure. */
+static void
+connect_set_buffers(int fd, const struct connect_options *o)
+{
+    int rcvbuf = (int)o->rcvbuf, sndbuf = (int)o->sndbuf;
+
+    if (rcvbuf > 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf));
+    if (sndbuf > 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
+}
+
+TELLER void
+explain_connection(const struct addr *to)
+{
+    char text[ADDR_TEXT_MAX];
+
+    explain_step("connect", EXPLAIN_NOWHERE, "%.*s would be connected to",
+                 (int)addr_format(to, true, text), text);
+}
+
 struct conn *
 connect_start(const struct addr *to, const struct connect_options *o)
 {
-    int fd = connect_socket(to->sa.sa_family), on = 1, err;
+    int fd, on = 1, err;
     struct conn *c;
     bool done;
 
+    if (UNLIKELY(explain_on)) {
+        explain_connection(to);
+        errno = ECONNREFUSED;
+        return NULL;
+    }
+    fd = connect_socket(to->sa.sa_family);
     if (fd == -1)
         return NULL;
     if (!connect_bind(fd, o))
@@ -58,6 +86,7 @@ connect_start(const struct addr *to, const struct connect_options *o)
         socket_nodelay(fd, true);
     if (o->keepalive && setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) != 0)
         goto fail;
+    connect_set_buffers(fd, o);
     /* Before it is watched: an unconnected socket would report a hang-up. */
     done = connect(fd, &to->sa, to->len) == 0;
     if (!done && errno != EINPROGRESS)

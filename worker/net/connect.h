@@ -6,9 +6,10 @@
 #include "worker/net/conn.h"
 
 struct connect_options {
-    struct addr local; /* len 0: the system's choice */
-    bool transparent;  /* IP_TRANSPARENT for a foreign local address */
-    bool keepalive;    /* SO_KEEPALIVE */
+    struct addr local;       /* len 0: the system's choice */
+    bool transparent;        /* IP_TRANSPARENT for a foreign local address */
+    bool keepalive;          /* SO_KEEPALIVE */
+    uint32_t rcvbuf, sndbuf; /* bytes; 0: the system's choice */
     uint64_t timeout_ms;
 };
 

@@ -74,7 +74,7 @@ events_finish(struct conf_load *l, struct scope *s, void *conf)
 static bool
 events_loaded(struct conf_load *l)
 {
-    if (events_scope(conf_config(l)) == NULL)
+    if (events_scope(conf_config(l)) == NULL && !conf_is_damaged(l, NULL, &events_module))
         return conf_fail_at(l, (struct conf_pos){ .line = 0 },
                             "no \"events\" section in configuration");
     return true;
@@ -121,5 +121,6 @@ struct module events_module = {
     .directives = events_directives,
     .finish = events_finish,
     .loaded = events_loaded,
+    .loaded_anyway = true,
     .counters = events_counters,
 };

@@ -131,10 +131,8 @@ add_request_time(struct exchange *x, const struct log_op *op, struct text *t)
 static void
 add_request_length(struct exchange *x, const struct log_op *op, struct text *t)
 {
-    const struct request *r = request_of(x->root);
-
     (void)op;
-    text_unum(t, r->head_len + request_body_received(r));
+    text_unum(t, request_of(x->root)->length);
 }
 
 static const struct {

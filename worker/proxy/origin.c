@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "common/sys/clock.h"
+#include "worker/core/explain.h"
 #include "worker/http/request_body.h"
 
 enum {
@@ -46,18 +47,28 @@ since_attempt(const struct origin *o)
     return (int64_t)(clock_ms - o->attempt_ms);
 }
 
-/* False: memory. */
+/* `peer` NULL: nobody of the group. False: memory. */
 static bool
-attempt_start(struct origin *o, struct str addr)
+attempt_start(struct origin *o, const struct upstream_peer *peer)
 {
+    struct arena *arena = request_arena(o->r);
+    struct str addr = peer != NULL ? peer->name : upstream_name(o->try.group);
+    struct str server = peer != NULL ? peer->server : STR_NONE;
     struct upstream_history *h = upstream_history(&o->r->x);
     struct upstream_attempt *a = h != NULL ? VEC_PUSH(&h->attempts, struct upstream_attempt) : NULL;
 
     if (a == NULL)
         return false;
-    *a = (struct upstream_attempt){
-        .addr = addr, .new_jump = h->jumped, .connect_ms = -1, .header_ms = -1, .response_ms = -1
-    };
+    if (upstream_is_temporary(o->try.group)) { /* the log comes later */
+        addr = arena_str(arena, addr);
+        server = arena_str(arena, server);
+    }
+    *a = (struct upstream_attempt){ .addr = addr,
+                                    .server = server,
+                                    .new_jump = h->jumped,
+                                    .connect_ms = -1,
+                                    .header_ms = -1,
+                                    .response_ms = -1 };
     h->jumped = false;
     o->attempt = a;
     o->attempt_ms = clock_ms;
@@ -190,7 +201,7 @@ static const struct {
 } status_failures[] = {
     { 500, UPSTREAM_HTTP_500 }, { 502, UPSTREAM_HTTP_502 }, { 503, UPSTREAM_HTTP_503 },
     { 504, UPSTREAM_HTTP_504 }, { 403, UPSTREAM_HTTP_403 }, { 404, UPSTREAM_HTTP_404 },
-    { 429, UPSTREAM_HTTP_429 }, { 504, UPSTREAM_TIMEOUT },
+    { 429, UPSTREAM_HTTP_429 }, { 504, UPSTREAM_TIMEOUT },  { 403, UPSTREAM_DENIED },
 };
 
 static int
@@ -217,6 +228,7 @@ start_over(struct origin *o, enum origin_state state)
 {
     conn_drop(o);
     drop_body(o, STOP_REPLACED);
+    o->fault.timeout = NULL;
     response_init(&o->res, request_arena(o->r));
     o->send = SEND_HEAD;
     o->send_failed = false;
@@ -277,9 +289,11 @@ origin_response_failed(struct origin *o)
 
 /* After a time-out. */
 static void
-fail_attempt(struct origin *o, const char *what)
+fail_attempt(struct origin *o, const char *timeout, uint64_t ms)
 {
-    (void)origin_blame(o, UPSTREAM_TIMEOUT, ETIMEDOUT, what);
+    (void)origin_blame(o, UPSTREAM_TIMEOUT, ETIMEDOUT, "upstream timed out");
+    o->fault.timeout = timeout;
+    o->fault.timeout_ms = ms;
     if (o->passed) {
         origin_response_failed(o);
         return;
@@ -308,6 +322,27 @@ give_up_body(struct origin *o)
 
 /* ---- PICK ---- */
 
+/* Whom, and with what. False: the head cannot be sent. */
+TELLER bool
+explain_request(struct origin *o)
+{
+    struct text t;
+
+    upstream_explain(&o->try);
+    text_init(&t, request_arena(o->r));
+    o->driver->describe(o, &t);
+    explain_fact("origin_url", text_str(&t));
+    explain_step("upstream", EXPLAIN_NOWHERE, "the request would go to \"%.*s\"",
+                 STR(text_str(&t)));
+    if (o->driver->head == NULL)
+        return true;
+    text_init(&t, request_arena(o->r));
+    if (!o->driver->head(o, &t))
+        return false;
+    explain_fact("origin_request", text_str(&t));
+    return true;
+}
+
 static enum step
 no_peer(struct origin *o, enum upstream_picked why)
 {
@@ -316,9 +351,11 @@ no_peer(struct origin *o, enum upstream_picked why)
         give_up(o, o->attempt->status);
         return STEP_WAIT;
     }
-    if (attempt_start(o, upstream_name(o->try.group)))
+    if (attempt_start(o, NULL))
         o->attempt->status = 502;
     o->r->x.doing = doing(o);
+    if (UNLIKELY(explain_on))
+        (void)explain_request(o);
     if (why == PICK_NO_NAMES)
         xlog(&o->r->x, LOG_LEVEL_ERROR, 0, "no name of upstream \"%.*s\" has been resolved yet",
              STR(upstream_name(o->try.group)));
@@ -336,7 +373,7 @@ origin_pick(struct origin *o)
 
     if (picked != PICKED)
         return no_peer(o, picked);
-    if (!attempt_start(o, upstream_current(&o->try)->name)) {
+    if (!attempt_start(o, upstream_current(&o->try))) {
         upstream_release(&o->try);
         give_up(o, 500);
         return STEP_WAIT;
@@ -400,15 +437,33 @@ no_room(struct origin *o)
     return STEP_WAIT;
 }
 
+/* In place of a connection. */
+TELLER enum step
+explain_attempt(struct origin *o)
+{
+    if (!explain_request(o))
+        return give_up_body(o);
+    explain_step("upstream", EXPLAIN_NOWHERE, "let the answer be a 200 without fields");
+    o->state = ORIGIN_DONE;
+    give_verdict(o, VERDICT_EXPLAINED, 0);
+    return STEP_WAIT;
+}
+
 static enum step
 begin_connect(struct origin *o)
 {
     struct connect_options opt = { .timeout_ms = o->conf->connect_timeout_ms,
                                    .keepalive = o->conf->socket_keepalive,
+                                   .rcvbuf = (uint32_t)o->conf->socket_rcvbuf,
+                                   .sndbuf = (uint32_t)o->conf->socket_sndbuf,
                                    .transparent = o->conf->bind_transparent };
 
+    if (!conditions_hold(&o->r->x, &o->conf->allow))
+        return failed(o, UPSTREAM_DENIED, 0, "connection to upstream is not allowed");
     if (!source_address(o))
         return failed(o, UPSTREAM_ERROR, 0, NULL);
+    if (UNLIKELY(explain_on))
+        return explain_attempt(o);
     o->pooled = take_pooled(o);
     if (!o->pooled) {
         opt.local = o->from;
@@ -595,28 +650,41 @@ on_head(struct origin *o)
         return STEP_GO;
     h->fields = &o->res.fields;
     h->trailers = &o->res.trailers;
-    why = o->res.status == 101 ? o->driver->upgrade(o) : NULL;
+    why = origin_is_tunnel(o) ? o->driver->upgrade(o) : NULL;
     if (why != NULL)
         return failed(o, UPSTREAM_INVALID_HEADER, 0, why);
     o->recv = RECV_BODY;
     o->r->x.doing = doing(o);
-    if (o->res.status != 101 && !origin_take_first(o))
+    if (!origin_is_tunnel(o) && !origin_take_first(o))
         return STEP_FAILED;
     give_verdict(o, VERDICT_HEAD, 0);
     return STEP_WAIT;
 }
 
-/* 100 answers an Expect that we never send on; the others are the client's to know (RFC 9110, 15.2). */
+/* 100 answers an Expect that we never send on; the others are the client's to know (RFC 9110, 15.2), but old ones fail on
+ * 103 (RFC 8297, 3): it takes early_hints. */
+static bool
+inform_is_wanted(const struct origin *o)
+{
+    const struct vec *hints = &HTTP_CONF(o->r)->early_hints;
+
+    if (o->res.status != 103)
+        return o->res.status != 100;
+    return hints->len > 0 && conditions_hold(&o->r->x, hints);
+}
+
 static void
 pass_inform(struct origin *o)
 {
     struct exchange *x = &o->r->x;
 
+    if (x->sink->inform == NULL || !inform_is_wanted(o))
+        return;
+
     for (size_t i = 0; i < o->res.fields.n; i++)
         if (name_set_has(o->conf->hidden, &o->res.fields.at[i]))
             fields_remove_field(&o->res.fields, &o->res.fields.at[i]);
-    if (o->res.status != 100 && x->sink->inform != NULL)
-        x->sink->inform(x, &o->res);
+    x->sink->inform(x, &o->res);
 }
 
 static enum step
@@ -659,6 +727,8 @@ origin_response_complete(struct origin *o)
     o->state = ORIGIN_DONE;
     if (o->spool != NULL)
         spool_seal(o->spool, SPOOL_COMPLETE);
+    if (o->store.len > 0 && o->spool != NULL)
+        origin_store_save(o);
 }
 
 static enum step
@@ -736,21 +806,29 @@ origin_on_ready(struct ready_hook *h, struct exchange *x)
 static void
 origin_on_event(struct conn *c)
 {
-    origin_run(c->owner);
+    struct origin *o = c->owner;
+
+    exchange_prefetch(&o->r->x);
+    origin_run(o);
 }
 
 static void
 origin_on_time(struct timer *t)
 {
-    struct conn *c = CONTAINER_OF(t, struct conn, timer);
+    struct origin *o = CONTAINER_OF(t, struct conn, timer)->owner;
 
-    fail_attempt(c->owner, "upstream timed out");
+    if (o->state == ORIGIN_ACTIVE)
+        fail_attempt(o, "read_timeout", o->conf->read_timeout_ms);
+    else
+        fail_attempt(o, "connect_timeout", o->conf->connect_timeout_ms);
 }
 
 static void
 origin_on_send_time(struct timer *t)
 {
-    fail_attempt(CONTAINER_OF(t, struct origin, send_timer), "upstream timed out");
+    struct origin *o = CONTAINER_OF(t, struct origin, send_timer);
+
+    fail_attempt(o, "send_timeout", o->conf->send_timeout_ms);
 }
 
 /* ---- the phase engine's side ---- */
@@ -766,6 +844,9 @@ origin_answer(struct origin *o)
         return PHASE_WAIT;
     case VERDICT_HEAD:
         return origin_respond(o);
+    case VERDICT_EXPLAINED:
+        origin_close(o);
+        return response_send(o->r, 200, STR_NONE, STR_NONE);
     case VERDICT_STATUS:
         break;
     }
@@ -826,7 +907,7 @@ origin_close(struct origin *o)
     o->state = ORIGIN_DONE;
     o->recv = RECV_END;
     if (o->tunnel)
-        o->driver->tunnel_close(o);
+        origin_tunnel_close(o);
     conn_drop(o);
     upstream_end(&o->try);
     drop_body(o, STOP_DONE);
@@ -848,6 +929,18 @@ origin_of(const struct request *r)
     return h != NULL ? h->origin : NULL;
 }
 
+/* Which directive ended it, and its value: what an operator would change. */
+static void
+describe_timeout(const struct origin *o, struct text *t)
+{
+    uint64_t ms = o->fault.timeout_ms;
+    bool whole = ms % 1000 == 0;
+
+    if (o->fault.timeout != NULL)
+        text_fmt(t, ", timeout: %s_%s %llu%s", o->driver->prefix, o->fault.timeout,
+                 (unsigned long long)(whole ? ms / 1000 : ms), whole ? "s" : "ms");
+}
+
 static void
 describe_upstream(const struct request *r, struct text *t)
 {
@@ -855,6 +948,7 @@ describe_upstream(const struct request *r, struct text *t)
 
     if (o == NULL)
         return;
+    describe_timeout(o, t);
     TEXT_LIT(t, ", upstream: \"");
     o->driver->describe(o, t);
     text_char(t, '"');
@@ -865,7 +959,8 @@ outlives_client(const struct request *r)
 {
     const struct origin *o = origin_of(r);
 
-    return o != NULL && o->conf->ignore_client_abort && o->state != ORIGIN_DONE;
+    return o != NULL && (o->conf->ignore_client_abort || o->store.len > 0) &&
+           o->state != ORIGIN_DONE;
 }
 
 __attribute__((constructor)) static void

@@ -134,8 +134,7 @@ pump_task(struct task *t)
     struct origin *o = CONTAINER_OF(t, struct origin, pump);
 
     if (o->tunnel) {
-        if (!o->closed && !o->driver->tunnel(o))
-            o->r->codec->abort(&o->r->x, ABORT_CLOSE);
+        origin_tunnel_run(o);
         return;
     }
     if (o->recv == RECV_BODY && o->spool != NULL && o->out_open && !consumer_comes(o))
@@ -210,32 +209,16 @@ pull_first(struct origin *o, struct batch *b)
     return PULL_MORE;
 }
 
-/* Unbuffered: the origin is read only when the client can take more, and every read is flushed. */
+/* What a read of the body means for who pulled it; `got` bytes are in its batch. */
 static enum pull
-pull_direct(struct origin *o, struct batch *b)
+after_read(struct origin *o, enum recv recv, size_t got)
 {
-    struct iovec iov;
-    size_t got = 0;
-    enum recv recv;
-
-    if (!direct_room(o, b, &iov))
-        return PULL_FAILED;
-    recv = o->driver->ops->recv_body(o, &iov, 1, &got);
     count_bytes(o, got);
-    if (got > 0) {
-        batch_mem(b, iov.iov_base, got);
-        b->flush = true;
-        if (o->read_buf == NULL) {
-            b->room += got;
-            b->room_len -= (uint32_t)got;
-        }
-    }
     switch (recv) {
     case GOT_BYTES:
         expect_nothing(o);
         return PULL_MORE;
     case GOT_END:
-        b->flush = true;
         origin_response_complete(o);
         return PULL_END;
     case GOT_NOTHING:
@@ -250,14 +233,36 @@ pull_direct(struct origin *o, struct batch *b)
     return PULL_FAILED;
 }
 
+/* Unbuffered: the origin is read only when the client can take more, and every read is flushed. */
+static enum pull
+pull_direct(struct origin *o, struct batch *b)
+{
+    struct iovec iov;
+    size_t got = 0;
+    enum recv recv;
+
+    if (!direct_room(o, b, &iov))
+        return PULL_FAILED;
+    recv = o->driver->ops->recv_body(o, &iov, 1, &got);
+    b->flush |= got > 0 || recv == GOT_END;
+    if (got > 0) {
+        batch_mem(b, iov.iov_base, got);
+        if (o->read_buf == NULL) {
+            b->room += got;
+            b->room_len -= (uint32_t)got;
+        }
+    }
+    return after_read(o, recv, got);
+}
+
 /* ---- the source: pipes ---- */
 
 /* Whether the rest is long enough to go from socket to socket without being seen, and nobody has to decrypt it. */
 static bool
 may_splice(const struct origin *o)
 {
-    return o->driver->ops->splice_body != NULL && o->tls == NULL && o->rate.bytes_per_s == 0 &&
-           request_of(o->r->x.root)->limit_rate == 0 &&
+    return o->driver->ops->splice_body != NULL && o->tls == NULL && o->store.len == 0 &&
+           o->rate.bytes_per_s == 0 && request_of(o->r->x.root)->limit_rate == 0 &&
            o->res.length - (int64_t)o->attempt->response_length >= SPLICE_MIN;
 }
 
@@ -274,28 +279,11 @@ pull_pipe(struct origin *o, struct batch *b)
         return PULL_WAIT;
     }
     recv = o->driver->ops->splice_body(o, o->pipe[1], PIPE_BYTES, &got);
-    if (got > 0) {
-        count_bytes(o, got);
+    if (got > 0)
         b->piece[b->n++] = (struct piece){ .kind = PIECE_PIPE, .fd = o->pipe[0], .len = got };
-    }
-    switch (recv) {
-    case GOT_BYTES:
-        expect_nothing(o);
+    if (recv == GOT_BYTES)
         task_ready(&o->pump); /* if the client blocks, the rest goes into the spool meanwhile */
-        return PULL_MORE;
-    case GOT_END:
-        origin_response_complete(o);
-        return PULL_END;
-    case GOT_NOTHING:
-        expect_bytes(o);
-        return PULL_WAIT;
-    case GOT_INFORM:
-    case GOT_HEAD:
-    case GOT_FAILED:
-        break;
-    }
-    origin_response_failed(o);
-    return PULL_FAILED;
+    return after_read(o, recv, got);
 }
 
 /* ---- the source ---- */
@@ -376,8 +364,11 @@ open_out(struct origin *o)
     o->pump.run = pump_task;
     start_rate(o);
     if (!o->unbuffered) {
-        o->spool = spool_new(x->mem, SPOOL_CONSUME, (uint64_t)c->buffers.number * c->buffers.size,
-                             c->max_temp_file_size, &c->temp_path);
+        bool keep = o->store.len > 0;
+
+        o->spool = spool_new(x->mem, keep ? SPOOL_KEEP : SPOOL_CONSUME,
+                             (uint64_t)c->buffers.number * c->buffers.size,
+                             keep ? UINT64_MAX : c->max_temp_file_size, &c->temp_path);
         if (o->spool == NULL)
             return false;
         spool_on_space(o->spool, on_spool_space, o);
@@ -391,7 +382,7 @@ open_out(struct origin *o)
     return true;
 }
 
-/* X-Accel-Buffering and X-Accel-Limit-Rate speak to us, not to the client. */
+/* X-Accel-Buffering, X-Accel-Limit-Rate and X-Accel-Charset speak to us, not to the client. */
 static void
 accel_fields(struct origin *o)
 {
@@ -411,6 +402,8 @@ accel_fields(struct origin *o)
         o->r->limit_rate = n;
         o->r->limit_rate_set = true;
     }
+    if (!(ignored & IGNORE_X_ACCEL_CHARSET))
+        o->r->res.charset_asked = fields_value(&o->res.fields, FIELD_X_ACCEL_CHARSET);
 }
 
 /* The origin names a URI of ours whose answer takes the place of its own (nginx's X-Accel-Redirect). */
@@ -452,46 +445,72 @@ intercept(struct origin *o)
     return phase_respond(&r->x, status);
 }
 
-/* Takes a field that has a place of its own in the response out of the list. */
+/* A field that has a place of its own in the response. */
 static struct str
-own_place(struct origin *o, enum field_id id, bool *taken)
+own_place(const struct origin *o, enum field_id id)
 {
-    taken[id] = true;
     return o->conf->hidden->known[id] ? STR_NONE : fields_value(&o->res.fields, id);
 }
 
-/* What the client gets of the origin's head. The request's own response may hold fields of an earlier location. */
+/* Whether the client gets a field of the origin's head. */
+static bool
+is_passed(const struct origin *o, const struct field *f, bool nominates)
+{
+    switch (f->id) {
+    case FIELD_CONTENT_TYPE: /* has a place of its own */
+    case FIELD_ETAG:
+        return false;
+    case FIELD_ACCEPT_RANGES:
+        if (o->conf->force_ranges)
+            return false;
+        break;
+    }
+    return !name_set_has(o->conf->hidden, f) &&
+           !(nominates && fields_has_token(&o->res.fields, FIELD_CONNECTION, f->name));
+}
+
+/* The request's own response may hold fields of an earlier location. False: memory. */
+static bool
+pass_fields(struct origin *o)
+{
+    const struct fields *from = &o->res.fields;
+    struct fields *to = &o->r->res.fields;
+    bool nominates = o->res.status != 101 && (fields_connection(from) & CONNECTION_NOMINATES) != 0;
+    bool empty = to->n == 0;
+    struct field *f;
+
+    if (empty && !fields_copy(to, from))
+        return false;
+    for (uint32_t i = 0; (f = fields_each(from, &i)) != NULL;) {
+        bool passed = is_passed(o, f, nominates);
+
+        if (empty && !passed)
+            fields_remove_field(to, &to->at[i - 1]);
+        else if (!empty && passed)
+            fields_add(to, f->id, f->name, f->value);
+    }
+    return !to->failed;
+}
+
+/* What the client gets of the origin's head. */
 static bool
 pass_head(struct origin *o)
 {
     const struct response *from = &o->res;
     struct response *to = &o->r->res;
-    const struct name_set *hidden = o->conf->hidden;
-    bool taken[FIELD_COUNT] = { false };
-    bool nominates = from->status != 101 && connection_nominates(&from->fields);
-    struct field *f;
 
     to->status = from->status;
     to->reason = from->reason;
     to->length = from->length;
-    to->content_type = own_place(o, FIELD_CONTENT_TYPE, taken);
-    to->etag = own_place(o, FIELD_ETAG, taken);
+    to->content_type = own_place(o, FIELD_CONTENT_TYPE);
+    to->etag = own_place(o, FIELD_ETAG);
     to->last_modified = -1;
-    if (from->last_modified >= 0 && own_place(o, FIELD_LAST_MODIFIED, taken).ptr != NULL)
-        to->last_modified = from->last_modified;
-    if (o->conf->force_ranges) {
-        to->accept_ranges = true;
-        taken[FIELD_ACCEPT_RANGES] = true;
-    }
+    to->accept_ranges |= o->conf->force_ranges;
     to->keep_length = true;
     to->from_origin = true;
-    for (uint32_t i = 0; (f = fields_each(&from->fields, &i)) != NULL;) {
-        if (taken[f->id] || name_set_has(hidden, f))
-            continue;
-        if (nominates && fields_has_token(&from->fields, FIELD_CONNECTION, f->name))
-            continue;
-        fields_add(&to->fields, f->id, f->name, f->value);
-    }
+    to->without_server = !o->conf->hidden->known[FIELD_SERVER];
+    if (!pass_fields(o))
+        return false;
     o->driver->rewrite(o, to);
     return !to->fields.failed;
 }
@@ -508,7 +527,14 @@ origin_pass_trailers(struct origin *o)
             fields_add(&o->r->res.trailers, f->id, f->name, f->value);
 }
 
-/* Both connections are the driver's from the moment that the client has the head. */
+static void
+tunnel_on_client(struct ready_hook *h, struct exchange *x)
+{
+    (void)x;
+    task_ready(&CONTAINER_OF(h, struct origin, on_client)->pump);
+}
+
+/* Both connections are a relay's from the moment that the client has the head. */
 static enum phase_result
 start_tunnel(struct origin *o)
 {
@@ -518,6 +544,8 @@ start_tunnel(struct origin *o)
     timer_stop(&o->conn->timer);
     o->conn->on_event = NULL;
     o->pump.run = pump_task;
+    o->on_client.run = tunnel_on_client;
+    exchange_on_ready(&o->r->x, &o->on_client);
     task_ready(&o->pump);
     return response_start(o->r);
 }
@@ -529,22 +557,25 @@ origin_respond(struct origin *o)
     struct str where = fields_value(&o->res.fields, FIELD_X_ACCEL_REDIRECT);
     enum phase_result result;
 
-    if (where.len > 0 && o->res.status != 101 &&
-        !(o->conf->ignore_headers & IGNORE_X_ACCEL_REDIRECT))
-        return accel_redirect(o, where);
     if (o->conf->intercept_errors && o->res.status >= 300 && error_page_matches(r, o->res.status))
         return intercept(o);
+    if (where.len > 0 && !origin_is_tunnel(o) &&
+        !(o->conf->ignore_headers & IGNORE_X_ACCEL_REDIRECT))
+        return accel_redirect(o, where);
 
     accel_fields(o);
     if (!pass_head(o))
         goto failed;
     o->passed = true;
-    if (o->res.status == 101)
+    if (origin_is_tunnel(o))
         return start_tunnel(o);
+    origin_store_begin(o);
     if (o->recv == RECV_END) {
         struct str body = o->first;
 
         origin_pass_trailers(o);
+        if (o->store.len > 0)
+            origin_store_bytes(o, body);
         origin_close(o); /* complete: what follows is between us and the client */
         if (body.len > 0 && (r->res.body = body_mem(&r->x, body)) == NULL)
             goto failed;

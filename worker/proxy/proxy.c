@@ -5,7 +5,6 @@
 #include "worker/proxy/proxy.h"
 
 #include "worker/http/body.h"
-#include "worker/http/date.h"
 #include "worker/http/request_body.h"
 
 /* ---- proxy_pass ---- */
@@ -245,8 +244,6 @@ fill_response(struct origin *o, const struct h1_response_head *head)
         res->length = 0;
     res->content_type = fields_value(&res->fields, FIELD_CONTENT_TYPE);
     res->etag = fields_value(&res->fields, FIELD_ETAG);
-    res->last_modified = -1;
-    (void)date_parse(fields_value(&res->fields, FIELD_LAST_MODIFIED), &res->last_modified);
 }
 
 /* The log line of a response head that is none. */
@@ -307,7 +304,10 @@ proxy_recv_head(struct origin *o, struct response *res)
 static enum recv
 to_recv(struct origin *o, enum h1_recv r, size_t got)
 {
-    o->attempt->bytes_received += got;
+    struct h1_client *h1 = &proxy_of_origin(o)->h1;
+
+    o->attempt->bytes_received += got + h1->coding;
+    h1->coding = 0;
     switch (r) {
     case H1_RECV_BYTES:
         return GOT_BYTES;
@@ -386,15 +386,22 @@ proxy_describe(const struct origin *o, struct text *t)
     proxy_add_target(t, proxy_of_origin(o));
 }
 
+static bool
+proxy_head(struct origin *o, struct text *t)
+{
+    return proxy_write_head(proxy_of_origin(o), t);
+}
+
 static const struct origin_driver proxy_driver = {
+    .prefix = "proxy",
     .ops = &proxy_stream_ops,
     .open = proxy_open,
     .body = proxy_body,
     .upgrade = upgrade_check,
-    .tunnel = upgrade_tunnel,
-    .tunnel_close = upgrade_close,
+    .release = upgrade_release,
     .rewrite = proxy_redirect_apply,
     .describe = proxy_describe,
+    .head = proxy_head,
 };
 
 /* ---- the content handler ---- */
@@ -406,6 +413,16 @@ proxy_of(struct exchange *x)
                                 offsetof(struct proxy_exchange, h1));
 }
 
+static enum phase_result
+resolve(struct proxy_exchange *p)
+{
+    enum phase_result result = origin_resolve(&p->place);
+
+    p->url.port = p->place.port;
+    p->group = p->place.group;
+    return result;
+}
+
 /* proxy_pass with variables: the URL of this request. */
 static enum phase_result
 make_url(struct proxy_exchange *p, struct request *r)
@@ -413,14 +430,17 @@ make_url(struct proxy_exchange *p, struct request *r)
     struct str text;
 
     if (p->url.host.len > 0)
-        return proxy_resolve(p, r);
+        return resolve(p);
     text = template_expand(&r->x, &p->conf->pass);
     if (!proxy_url_parse(text, &p->url) || !complete_uri(&p->url, request_arena(r)) ||
         !field_value_valid(p->url.host)) {
         xlog(&r->x, LOG_LEVEL_ERROR, 0, "invalid URL prefix in \"%.*s\"", LOG_STR(text));
         return phase_respond(&r->x, 500);
     }
-    return proxy_resolve(p, r);
+    p->place = (struct origin_place){
+        .r = r, .host = p->url.host, .port = p->url.port, .tls = p->url.tls
+    };
+    return resolve(p);
 }
 
 static enum phase_result
@@ -474,9 +494,16 @@ take_body(struct proxy_exchange *p, struct request *r)
     struct origin *o = &p->origin;
     enum phase_result result;
 
-    if (p->conf->body.set || !p->conf->origin.pass_request_body) {
-        p->set_body = p->conf->body.set ? template_expand(&r->x, &p->conf->body) : STR_NONE;
-        o->body_length = (int64_t)p->set_body.len;
+    if (p->conf->body.set) {
+        result = request_body_collect(r); /* $request_body may stand in the text */
+        if (result == PHASE_NEXT) {
+            p->set_body = template_expand(&r->x, &p->conf->body);
+            o->body_length = (int64_t)p->set_body.len;
+        }
+        return result;
+    }
+    if (!p->conf->origin.pass_request_body) {
+        o->body_length = 0;
         request_body_discard(r);
         return PHASE_NEXT;
     }
@@ -578,6 +605,8 @@ static const struct directive proxy_directives[] = {
            FIELD(struct proxy_conf, cookie_domains), .inherit = I_LIST),
     D_CALL("proxy_cookie_path", ORIGIN_CTX, ARGS(1, 2), proxy_cookie_set,
            FIELD(struct proxy_conf, cookie_paths), .inherit = I_LIST),
+    D_CALL("proxy_cookie_flags", ORIGIN_CTX, ARGS(1, 4), proxy_cookie_flags_set,
+           FIELD(struct proxy_conf, cookie_flags), .inherit = I_LIST),
     ORIGIN_DIRECTIVES("proxy", struct proxy_conf, "proxy_temp"),
     UPSTREAM_TLS_DIRECTIVES("proxy", ORIGIN_CTX, struct proxy_conf),
     D_END,
@@ -589,4 +618,5 @@ struct module proxy_module = {
     .directives = proxy_directives,
     .variables = proxy_variables,
     .finish = proxy_finish,
+    .lint = proxy_checks,
 };

@@ -88,25 +88,6 @@ push_field(struct proxy_conf *c, const struct proxy_field *f)
     return true;
 }
 
-static void
-add_line(struct text *t, struct str name, struct str value)
-{
-    char *to = text_room(t, name.len + value.len + 4);
-
-    if (to == NULL)
-        return;
-    memcpy(to, name.ptr, name.len);
-    to += name.len;
-    *to++ = ':';
-    *to++ = ' ';
-    if (value.len > 0)
-        memcpy(to, value.ptr, value.len);
-    to += value.len;
-    *to++ = '\r';
-    *to++ = '\n';
-    t->len += name.len + value.len + 4;
-}
-
 /* nginx differs: what these say there goes out as it is, whatever body follows. */
 static bool
 frames_body(enum field_id id)
@@ -130,7 +111,7 @@ add_set_fields(struct proxy_conf *c, struct text *run, struct arena *a, bool *ha
             continue;
         if (constant) {
             c->asks_upgrade |= id == FIELD_UPGRADE;
-            add_line(run, f->name, f->value.text);
+            field_line(run, f->name, f->value.text);
         } else if (!push_lines(c, run, a) || !push_field(c, f)) {
             return false;
         }
@@ -151,11 +132,11 @@ make_head(struct arena *a, struct proxy_conf *c)
     if (!add_set_fields(c, &run, a, &has_host, &has_connection))
         return false;
     if (!has_host && url_known)
-        add_line(&run, S("Host"), c->url.host_header);
+        field_line(&run, S("Host"), c->url.host_header);
     else if (!has_host && (!push_lines(c, &run, a) || !push_field(c, NULL)))
         return false;
     if (!has_connection && c->http_version == HTTP_10)
-        add_line(&run, S("Connection"), S("close"));
+        field_line(&run, S("Connection"), S("close"));
     return push_lines(c, &run, a);
 }
 
@@ -253,7 +234,7 @@ add_parts(struct proxy_exchange *p, struct text *t)
 {
     VEC_FOREACH (part, struct head_part, &p->conf->head) {
         if (part->host)
-            add_line(t, S("Host"), p->url.host_header);
+            field_line(t, S("Host"), p->url.host_header);
         else if (part->field == NULL)
             text_add(t, part->lines);
         else if (!add_set_field(p, t, part->field))
@@ -283,7 +264,7 @@ static void
 add_client_fields(const struct proxy_exchange *p, struct text *t)
 {
     const struct fields *fields = &p->origin.r->fields;
-    bool nominates = connection_nominates(fields);
+    bool nominates = fields_connection(fields) & CONNECTION_NOMINATES;
     struct field *f;
 
     for (uint32_t i = 0; (f = fields_each(fields, &i)) != NULL;) {
@@ -291,7 +272,7 @@ add_client_fields(const struct proxy_exchange *p, struct text *t)
             continue;
         if (nominates && fields_has_token(fields, FIELD_CONNECTION, f->name))
             continue; /* RFC 9110, 7.6.1 */
-        add_line(t, f->name, f->value);
+        field_line(t, f->name, f->value);
     }
 }
 

@@ -297,9 +297,9 @@ proxy_redirect_apply(struct origin *o, struct response *res)
         if ((f = fields_get(&res->fields, FIELD_REFRESH)) != NULL)
             rewrite_refresh(r, c, f);
     }
-    if (c->cookie_domains.len == 0 && c->cookie_paths.len == 0)
+    if (c->cookie_domains.len == 0 && c->cookie_paths.len == 0 && c->cookie_flags.len == 0)
         return;
     for (f = fields_get(&res->fields, FIELD_SET_COOKIE); f != NULL;
          f = fields_more(&res->fields, f))
-        f->value = rewrite_cookie(r, c, f->value);
+        f->value = proxy_cookie_flags_apply(r, &c->cookie_flags, rewrite_cookie(r, c, f->value));
 }

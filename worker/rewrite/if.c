@@ -9,6 +9,8 @@
  */
 #include <errno.h>
 
+#include "common/conf/lint.h"
+#include "worker/core/explain.h"
 #include "worker/core/template.h"
 #include "worker/http/http_conf.h"
 #include "worker/http/rewrite.h"
@@ -81,8 +83,10 @@ if_run(struct request *r, const void *data, enum phase_result *result)
     const struct condition *c = data;
     struct scope *server = r->x.scope;
     enum rewrite_step step;
+    bool holds = condition_holds(r, c);
 
-    if (!condition_holds(r, c))
+    EXPLAIN("rewrite", c->block->pos, "the condition is %s", holds ? "true" : "false");
+    if (!holds)
         return REWRITE_NEXT;
     step = rewrite_enter(r, c->block, result);
     if (c->block->kind == SCOPE_IF_SERVER && step != REWRITE_STOP)
@@ -207,6 +211,56 @@ if_set(struct conf_load *l, const struct directive *d, struct conf_node *n, void
            conf_fail(l, n, 0, "out of memory");
 }
 
+/* ---- the check ---- */
+
+static bool
+is_instruction(struct str name)
+{
+    static const char *const names[] = { "return", "rewrite",     "set",
+                                         "break",  "rewrite_log", "uninitialized_variable_warn" };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (str_eq(name, str_c(names[i])))
+            return true;
+    }
+    return false;
+}
+
+/* In a location the settings of the last block whose condition holds are those of the request: of no other one. */
+static void
+check_settings(struct conf_load *l, const struct lint_line *at)
+{
+    const struct conf_node *first = NULL;
+    unsigned n = 0;
+
+    if (at->scope->kind != SCOPE_LOCATION)
+        return;
+    for (const struct conf_node *line = at->node->children; line != NULL; line = line->next) {
+        if (is_instruction(line->args[0]))
+            continue;
+        if (n++ == 0)
+            first = line;
+    }
+    if (first == NULL)
+        return;
+    lint_say(l, first, 0,
+             "\"%.*s\" in \"if\": a request has the settings of one \"if\" alone, the last whose "
+             "condition holds, and try_files of the location is not applied then",
+             STR(first->args[0]));
+    if (str_ends(first->args[0], S("_pass")))
+        conf_hint(l,
+                  "choose the upstream by \"map\", or use \"error_page 418 = @name; return 418;\"");
+    else
+        conf_hint(
+            l, "set a variable by \"map\" and use it in the location; \"if\" is safe with return, "
+               "rewrite, set and break");
+}
+
+static const struct lint_check if_checks[] = {
+    { "if-settings", "if", check_settings },
+    { 0 },
+};
+
 static const struct directive if_directives[] = {
     D_SCOPE("if", CTX_SRV | CTX_LOC, ARGS(1, ARGS_ANY), if_set), D_END
 };
@@ -214,4 +268,5 @@ static const struct directive if_directives[] = {
 struct module if_module = {
     .name = "if",
     .directives = if_directives,
+    .lint = if_checks,
 };

@@ -11,6 +11,9 @@
  * Directives: set_real_ip_from, real_ip_header, real_ip_recursive.
  * Variables: $realip_remote_addr, $realip_remote_port, $proxy_forwarded_elem, $proxy_add_forwarded.
  */
+#include "common/conf/lint.h"
+#include "common/shm/counters.h"
+#include "worker/core/explain.h"
 #include "worker/http/forwarded.h"
 #include "worker/http/http_conf.h"
 #include "worker/net/conn.h"
@@ -24,6 +27,8 @@ struct realip_conf {
 };
 
 extern struct module realip_module;
+
+static uint16_t ignored_total; /* id of a counter */
 
 static bool
 is_trusted(const struct realip_conf *c, const struct addr *a)
@@ -130,6 +135,15 @@ chain_forwarded(struct chain *chain, struct request *r)
 
 /* ---- the phases ---- */
 
+TELLER void
+explain_client(const struct request *r, const struct addr *found)
+{
+    char text[ADDR_TEXT_MAX];
+
+    explain_step("client", explain_place(r->x.scope, "real_ip_header", S("")), "%.*s",
+                 (int)addr_format_ip(found, text), text);
+}
+
 static void
 set_client(struct request *r, const struct addr *found)
 {
@@ -139,12 +153,30 @@ set_client(struct request *r, const struct addr *found)
     if (a == NULL)
         return;
     *a = *found;
+    if (UNLIKELY(explain_on))
+        explain_client(r, a);
     r->x.client = a;
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         var_forget_named(&r->x, str_c(names[i]));
 }
 
 /* After the head has come with what the server says, and before access with what the location says, until one found it. */
+/* Somebody whom we do not trust says who the client is: for the operator to know, once for a request. */
+static void
+count_ignored(struct request *r, const struct realip_conf *c)
+{
+    bool *counted;
+
+    if (c->field.len == 0 || fields_joined(&r->fields, c->field, ",", request_arena(r)).ptr == NULL)
+        return;
+    counted = exchange_state(&r->x, &realip_module, sizeof(*counted));
+    if (counted == NULL || *counted)
+        return;
+    *counted = true;
+    exchange_keep_state(&r->x, &realip_module);
+    counter_add(ignored_total, 1);
+}
+
 static enum phase_result
 realip_find(struct exchange *x)
 {
@@ -152,8 +184,12 @@ realip_find(struct exchange *x)
     struct request *r = request_of(x);
     struct chain chain = { .conf = c };
 
-    if (x->parent != NULL || x->client != NULL || x->conn == NULL || !is_trusted(c, &x->conn->peer))
+    if (x->parent != NULL || x->client != NULL || x->conn == NULL)
         return PHASE_NEXT;
+    if (!is_trusted(c, &x->conn->peer)) {
+        count_ignored(r, c);
+        return PHASE_NEXT;
+    }
     if (c->field.len == 0) {
         if (x->conn->proxy != NULL)
             chain.found = x->conn->proxy->client;
@@ -323,6 +359,25 @@ realip_set_header(struct conf_load *l, const struct directive *d UNUSED, struct 
 
 #define REALIP_CTX (CTX_HTTP | CTX_SRV | CTX_LOC)
 
+static void
+check_anyone(struct conf_load *l, const struct lint_line *at)
+{
+    struct str network = at->node->args[1];
+
+    if (!str_eq(network, S("0.0.0.0/0")) && !str_eq(network, S("::/0")))
+        return;
+    lint_say(
+        l, at->node, 1,
+        "every client is trusted to say which address it has: allow, deny, limits and logs go by "
+        "what it invents");
+    conf_hint(l, "name the addresses of your proxies alone, as \"set_real_ip_from 10.0.0.0/8\"");
+}
+
+static const struct lint_check realip_checks[] = {
+    { "real-ip-of-anyone", "set_real_ip_from", check_anyone },
+    { 0 },
+};
+
 static const struct directive realip_directives[] = {
     D_CALL("set_real_ip_from", REALIP_CTX, ARGS(1, 1), realip_set_from,
            FIELD(struct realip_conf, trusted), .inherit = I_LIST),
@@ -333,8 +388,8 @@ static const struct directive realip_directives[] = {
 };
 
 static const struct variable realip_variables[] = {
-    { "realip_remote_addr", get_realip_addr, 0, NULL, NULL },
-    { "realip_remote_port", get_realip_port, 0, NULL, NULL },
+    { "realip_remote_addr", get_realip_addr, VAR_OF_CONN, NULL, NULL },
+    { "realip_remote_port", get_realip_port, VAR_OF_CONN, NULL, NULL },
     { "proxy_forwarded_elem", get_forwarded_elem, VAR_VOLATILE | VAR_CHANGEABLE, NULL, NULL },
     { "proxy_add_forwarded", get_add_forwarded, VAR_VOLATILE | VAR_CHANGEABLE, NULL, NULL },
     { 0 },
@@ -346,11 +401,19 @@ static const struct phase_entry realip_phases[] = {
     { 0 },
 };
 
+static const struct counter_def realip_counters[] = {
+    { "realip_ignored_total", "Requests whose client address was told by nobody that is trusted",
+      false, &ignored_total },
+    { 0 },
+};
+
 struct module realip_module = {
     .name = "realip",
     .configure_token = "--with-http_realip_module",
     .conf_size = sizeof(struct realip_conf),
     .directives = realip_directives,
+    .lint = realip_checks,
     .variables = realip_variables,
+    .counters = realip_counters,
     .phases = realip_phases,
 };

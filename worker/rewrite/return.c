@@ -5,14 +5,17 @@
  * Directive: return.
  */
 #include "common/base/num.h"
+#include "worker/core/explain.h"
 #include "worker/http/http_conf.h"
 #include "worker/http/redirect.h"
 #include "worker/http/request_body.h"
 #include "worker/http/rewrite.h"
+#include "worker/rewrite/return_lint.h"
 
 struct return_rule {
     uint16_t status;
     bool has_text;
+    struct conf_pos pos;
     struct template text; /* of a redirect: the target */
 };
 
@@ -30,6 +33,7 @@ return_answer(struct request *r, const struct return_rule *rule)
     /* Without a text an error has its error_page, or the built-in one. */
     if (rule->status >= 400 && !rule->has_text)
         return phase_respond(&r->x, rule->status);
+    r->res.status = rule->status; /* for $status in the text */
     text = rule->has_text ? template_expand(&r->x, &rule->text) : S("");
     if (text.ptr == NULL)
         return phase_respond(&r->x, 500);
@@ -44,6 +48,7 @@ return_answer(struct request *r, const struct return_rule *rule)
 static enum rewrite_step
 return_run(struct request *r, const void *data, enum phase_result *result)
 {
+    EXPLAIN("rewrite", ((const struct return_rule *)data)->pos, "answers");
     *result = return_answer(r, data);
     return REWRITE_STOP;
 }
@@ -71,6 +76,7 @@ return_set(struct conf_load *l, const struct directive *d, struct conf_node *n, 
     else if (!num_parse_u32(n->args[1], &status) || status > 999)
         return conf_fail(l, n, 1, "invalid return code \"%.*s\"", STR(n->args[1]));
     rule->status = (uint16_t)status;
+    rule->pos = n->pos;
     if (text_arg > 0) {
         rule->has_text = true;
         if (!template_compile(l, n, text_arg, n->args[text_arg], &rule->text))
@@ -87,4 +93,5 @@ static const struct directive return_directives[] = {
 struct module return_module = {
     .name = "return",
     .directives = return_directives,
+    .lint = return_checks,
 };

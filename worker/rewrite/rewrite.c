@@ -10,6 +10,7 @@
 #include "worker/rewrite/rewrite.h"
 
 #include "common/base/escape.h"
+#include "worker/core/explain.h"
 #include "worker/core/template.h"
 #include "worker/http/http_conf.h"
 #include "worker/http/redirect.h"
@@ -31,6 +32,7 @@ struct rewrite_rule {
     bool keeps_args; /* the request's own arguments follow: the replacement does not end in '?' */
     uint16_t status; /* of a redirect; 0: none */
     enum rewrite_after after;
+    struct conf_pos pos;
 };
 
 struct rewrite_settings {
@@ -91,20 +93,6 @@ add_pieces(struct request *r, const struct vec *pieces, bool encode, struct text
     }
 }
 
-/* What a Location cannot hold: it would end the line or be no text. */
-static void
-add_safe(struct text *t, struct str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        uint8_t c = (uint8_t)s.ptr[i];
-
-        if (c < ' ' || c == 0x7f)
-            text_fmt(t, "%%%02X", c);
-        else
-            text_char(t, (char)c);
-    }
-}
-
 /*
  * The target of a redirect as nginx gives it: characters that need no encoding are decoded, '?' among them, up to the
  * arguments.
@@ -122,7 +110,7 @@ location_of(struct request *r, struct str built)
 
         c = built.ptr[i];
         if (c != '%' || i + 2 >= built.len) {
-            add_safe(&t, str_n(&c, 1));
+            escape_uri(&t, str_n(&c, 1), ESCAPE_URI_CONTROLS);
             continue;
         }
         high = hex_digit(built.ptr[i + 1]);
@@ -135,7 +123,7 @@ location_of(struct request *r, struct str built)
         text_char(&t, c);
         i += 2;
     }
-    add_safe(&t, str_from(built, i));
+    escape_uri(&t, str_from(built, i), ESCAPE_URI_CONTROLS);
     return text_str(&t);
 }
 
@@ -200,9 +188,12 @@ rewrite_run(struct request *r, const void *data, enum phase_result *result)
     const struct rewrite_rule *rule = data;
     int status;
 
-    if (!rewrite_match(r, rule->regex, r->uri))
+    if (!rewrite_match(r, rule->regex, r->uri)) {
+        EXPLAIN("rewrite", rule->pos, "does not match \"%.*s\"", STR(r->uri));
         return REWRITE_NEXT;
+    }
     if (rule->status != 0) {
+        EXPLAIN("rewrite", rule->pos, "matches: the client is redirected with %u", rule->status);
         *result = redirect(r, rule);
         return REWRITE_STOP;
     }
@@ -300,6 +291,7 @@ rewrite_set(struct conf_load *l, const struct directive *d, struct conf_node *n,
         return conf_fail(l, n, 0, "out of memory");
     if (text.len == 0)
         return conf_fail(l, n, 2, "empty replacement");
+    rule->pos = n->pos;
     rule->regex = named_regex_compile(l, n, 1, n->args[1], false);
     if (rule->regex == NULL)
         return false;

@@ -4,6 +4,7 @@
  *
  * Directive: set.
  */
+#include "worker/core/explain.h"
 #include "worker/core/template.h"
 #include "worker/http/http_conf.h"
 #include "worker/http/rewrite.h"
@@ -12,6 +13,7 @@
 struct set_rule {
     uint32_t variable;
     struct template value;
+    struct conf_pos pos;
 };
 
 static enum rewrite_step
@@ -24,6 +26,7 @@ set_run(struct request *r, const void *data, enum phase_result *result)
         *result = phase_respond(&r->x, 500);
         return REWRITE_STOP;
     }
+    EXPLAIN("rewrite", rule->pos, "the value is \"%.*s\"", STR(value));
     var_set(&r->x, rule->variable, value);
     return REWRITE_NEXT;
 }
@@ -50,6 +53,7 @@ set_set(struct conf_load *l, const struct directive *d, struct conf_node *n, voi
         return conf_fail(l, n, 0, "out of memory");
     if (n->args[1].len < 2 || n->args[1].ptr[0] != '$')
         return conf_fail(l, n, 1, "invalid variable name \"%.*s\"", STR(n->args[1]));
+    rule->pos = n->pos;
     *name = str_from(n->args[1], 1);
     if (!var_define(l, n, 1, *name, VAR_WEAK, set_get_unset, NULL, name, &rule->variable) ||
         !template_compile(l, n, 2, n->args[2], &rule->value))

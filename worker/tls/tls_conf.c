@@ -8,13 +8,17 @@
 #include "worker/tls/tls_conf.h"
 
 #include "common/base/num.h"
+#include "common/sys/core_dump.h"
 #include "worker/core/template.h"
 #include "worker/tls/tls_cert_cache.h"
 #include "worker/tls/tls_certificate.h"
 #include "worker/tls/tls_conn.h"
+#include "worker/tls/tls_key_log.h"
+#include "worker/tls/tls_report.h"
 #include "worker/tls/tls_session.h"
 #include "worker/tls/tls_ticket.h"
 #include "worker/tls/tls_verify.h"
+#include "worker/tls/tls_x509.h"
 
 enum { BUILTIN_DEFAULT = 20480 /* sessions */ };
 
@@ -98,8 +102,8 @@ add_file(struct conf_load *l, const struct directive *d, struct conf_node *n, vo
     if (!tls_is_no_path(n->args[1]))
         return file_of(l, n, f);
     f->pos = n->arg_pos[1];
-    f->path = n->args[1];
-    return true;
+    f->path = arena_str(conf_arena(l), n->args[1]);
+    return f->path.ptr != NULL || conf_fail(l, n, 1, "out of memory");
 }
 
 bool
@@ -117,6 +121,21 @@ tls_add_command(struct conf_load *l, const struct directive *d, struct conf_node
     c->value = arena_str(conf_arena(l), n->args[2]);
     c->pos = n->pos;
     return (c->name.ptr != NULL && c->value.ptr != NULL) || conf_fail(l, n, 0, "out of memory");
+}
+
+static bool
+set_compression(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+{
+    if (!conf_set_flag(l, d, n, conf))
+        return false;
+#ifndef SSL_OP_NO_TX_CERTIFICATE_COMPRESSION
+    if (((struct tls_conf *)conf)->s.compress) {
+        conf_fail(l, n, 0, "\"%s\" is not supported by " OPENSSL_VERSION_TEXT, d->name);
+        conf_hint(l, "OpenSSL 3.2 is the first version that has it");
+        return false;
+    }
+#endif
+    return true;
 }
 
 static bool
@@ -192,6 +211,17 @@ ssl_init(struct conf_load *l, struct scope *s, void *conf)
     return c->shared != NULL;
 }
 
+/* Of the configuration's http {}; NULL: there is none. */
+static struct tls_shared *
+shared_of(const struct config *c)
+{
+    VEC_FOREACH (s, struct scope *, &c->scopes) {
+        if ((*s)->kind == SCOPE_HTTP)
+            return ((const struct tls_conf *)scope_conf(*s, &ssl_module))->shared;
+    }
+    return NULL;
+}
+
 static bool
 ssl_finish(struct conf_load *l, struct scope *s, void *conf)
 {
@@ -209,6 +239,28 @@ ssl_finish(struct conf_load *l, struct scope *s, void *conf)
     c->s.pos = VEC_AT(&c->s.certificates, struct tls_file, 0)->pos;
     c->context = tls_context_get(l, c->shared, &c->s);
     return c->context != NULL;
+}
+
+static bool
+ssl_loaded(struct conf_load *l)
+{
+    struct tls_shared *shared = shared_of(conf_config(l));
+
+    return shared == NULL || tls_expiry_set_up(l, shared);
+}
+
+static bool
+ssl_worker_init(struct config *c)
+{
+    struct tls_shared *shared = shared_of(c);
+
+    if (shared == NULL)
+        return true;
+    if (shared->contexts.n > 0)
+        core_dump_hide_memory(); /* again: the worker's limit is known now */
+    tls_report_start(shared);
+    tls_expiry_start(shared);
+    return true;
 }
 
 /* ---- for the owners of listeners ---- */
@@ -238,12 +290,28 @@ tls_is_rejected(const struct scope *s)
 }
 
 bool
-tls_name_server(struct conf_load *l, const struct scope *s, struct str name, struct str written,
-                struct conf_pos pos)
+tls_name_server(struct conf_load *l, const struct scope *s, struct str name)
 {
     struct tls_context *c = conf_of(s)->context;
 
-    return c == NULL || tls_certificates_name(l, c, name, written, pos);
+    return c == NULL || tls_certificates_name(c, name) || conf_fail_at(l, s->pos, "out of memory");
+}
+
+bool
+tls_is_for(const struct scope *s, struct str name, struct arena *a, struct str *file,
+           struct str *names)
+{
+    const struct tls_context *c = conf_of(s)->context;
+    const struct tls_certificate *missed = c != NULL ? tls_certificates_miss(c, name) : NULL;
+    struct text t;
+
+    if (missed == NULL)
+        return true;
+    text_init(&t, a);
+    x509_add_names(&t, missed->pair->leaf);
+    *names = t.failed || t.len == 0 ? S("nothing") : text_str(&t);
+    *file = tls_pem_shown(missed->file.path);
+    return false;
 }
 
 enum tls_verdict
@@ -295,6 +363,9 @@ static const struct directive ssl_directives[] = {
     D_STR("ssl_ecdh_curve", HS, T, s.curves, DEFAULT(auto)), A_FILE("ssl_dhparam", s.dhparam),
     D_CALL("ssl_conf_command", HS, ARGS(2, 2), tls_add_command, FIELD(T, s.commands),
            .inherit = I_LIST),
+    D_CALL("ssl_key_log", HS, ARGS(1, 1), tls_key_log_set, FIELD(T, s.key_log)),
+    D_CALL("ssl_certificate_compression", HS, ARGS(1, 1), set_compression, FIELD(T, s.compress),
+           DEFAULT(off)),
     D_SIZE("ssl_buffer_size", HS, T, s.buffer_size, DEFAULT(16k)),
     D_FLAG("ssl_early_data", HS, T, s.early_data, DEFAULT(off)),
     D_FLAG("ssl_reject_handshake", HS, T, reject, DEFAULT(off)),
@@ -322,5 +393,7 @@ struct module ssl_module = {
     .directives = ssl_directives,
     .conf_init = ssl_init,
     .finish = ssl_finish,
+    .loaded = ssl_loaded,
+    .worker_init = ssl_worker_init,
     .variables = tls_variables,
 };

@@ -15,7 +15,6 @@ struct tls_conf {
     struct tls_shared *shared;   /* of the configuration */
     struct tls_context *context; /* derived; NULL: no certificate */
 };
-extern struct module ssl_module;
 
 extern const struct variable tls_variables[]; /* tls_vars.c */
 

@@ -13,7 +13,6 @@
 #include "worker/tls/tls_conn.h"
 
 #include <fcntl.h>
-#include <openssl/err.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -100,7 +99,7 @@ out_done(struct tls *t)
 {
     uint32_t cap = t->out->cap;
 
-    if (t->out->end >= cap / 4 * 3)
+    if (cap - t->out->end < RECORD_MAX + RECORD_EXTRA)
         t->out_size = (uint32_t)num_min(OUT_MAX, (uint64_t)cap * 4);
     else if (t->out->end < cap / 4)
         t->out_size = (uint32_t)num_max(OUT_FIRST, cap / 4);
@@ -547,6 +546,14 @@ read_failed(struct tls *t, int result)
     }
 }
 
+/* Whether another read could bring something: it costs half as much as one that does. */
+static bool
+may_have_more(const struct tls *t)
+{
+    return t->raw_readable || t->raw_eof || t->raw != NULL || t->state != TLS_OPEN ||
+           SSL_has_pending(t->ssl);
+}
+
 /* Early data, and behind it the rest of the handshake. */
 static enum io
 read_early(struct tls *t, void *to, size_t len, size_t *got)
@@ -578,7 +585,7 @@ read_some(struct tls *t, void *to, size_t len, size_t *got)
     int r;
 
     *got = 0;
-    ERR_clear_error();
+    tls_clear_errors();
     if (t->state == TLS_EARLY) {
         enum io io = read_early(t, to, len, got);
 
@@ -616,6 +623,10 @@ tls_read(struct conn *c, struct iovec *iov, int n, size_t *got)
                 return IO_OK;
             at += part;
             *got += part;
+            if (*got > 0 && !may_have_more(t)) {
+                c->bits &= (uint8_t)~CONN_READABLE;
+                return IO_OK;
+            }
         }
     }
     return *got > 0 ? IO_OK : IO_AGAIN;
@@ -656,6 +667,24 @@ write_record(struct tls *t, const void *from, size_t len)
     if (t->small_sent < SMALL_TOTAL)
         t->small_sent += (uint32_t)len;
     return true;
+}
+
+/* Records of `record` bytes, for all of which there is room. The library's buffer stays until the last one. */
+static bool
+write_records(struct tls *t, const char *from, size_t len, size_t record)
+{
+    size_t done = 0, part;
+    bool ok = true;
+
+    if (len > record)
+        SSL_clear_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS);
+    for (; ok && done < len; done += part) {
+        part = num_min(record, len - done);
+        if (part == len - done)
+            SSL_set_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS);
+        ok = write_record(t, from + done, part);
+    }
+    return ok;
 }
 
 /* What is left to be taken of an iovec. */
@@ -734,7 +763,7 @@ tls_write(struct conn *c, const struct iovec *iov, int n, bool more, size_t *tak
     for (int i = 0; i < n; i++)
         rest.left += iov[i].iov_len;
     rest_skip(&rest, 0);
-    ERR_clear_error();
+    tls_clear_errors();
     while (rest.left > 0) {
         enum io io;
         size_t len = room_for_record(t, num_min(rest.left, record_size(t)), &io);
@@ -775,9 +804,9 @@ tls_write_file(struct conn *c, int fd, uint64_t at, size_t len, bool more, size_
     *taken = 0;
     if (t->state != TLS_OPEN && t->state != TLS_EARLY)
         return IO_ERROR;
-    ERR_clear_error();
+    tls_clear_errors();
     while (len > *taken) {
-        size_t record = record_size(t), room, done = 0;
+        size_t record = record_size(t), room;
         enum io io;
         ssize_t r;
 
@@ -795,12 +824,9 @@ tls_write_file(struct conn *c, int fd, uint64_t at, size_t len, bool more, size_
             c->bits |= CONN_ERROR;
             return IO_ERROR;
         }
-        for (size_t part; done < (size_t)r; done += part) {
-            part = num_min(record, (size_t)r - done);
-            if (!write_record(t, stage + done, part))
-                return IO_ERROR;
-        }
-        *taken += done;
+        if (!write_records(t, stage, (size_t)r, record))
+            return IO_ERROR;
+        *taken += (size_t)r;
     }
     if (t->out != NULL)
         task_flush(&t->flush);

@@ -20,6 +20,7 @@
 #include "worker/tls/tls_conn.h"
 #include "worker/tls/tls_dynamic.h"
 #include "worker/tls/tls_error.h"
+#include "worker/tls/tls_key_log.h"
 #include "worker/tls/tls_session.h"
 #include "worker/tls/tls_ticket.h"
 #include "worker/tls/tls_verify.h"
@@ -112,7 +113,8 @@ settings_text(struct arena *a, const struct tls_settings *s, size_t *binding)
     add_files(&t, &s->ticket_keys);
     if (s->sessions != NULL)
         text_add(&t, s->sessions->name);
-    text_fmt(&t, ";%p %d %d", (void *)s->certificate_cache, s->isolate, s->watch);
+    text_fmt(&t, ";%p %p %d %d %d", (void *)s->certificate_cache, (void *)s->key_log, s->isolate,
+             s->watch, s->compress);
     return text_str(&t);
 }
 
@@ -157,6 +159,21 @@ use_certificate(struct conf_load *l, struct tls_certificate *certificate, struct
     return true;
 }
 
+/* RFC 8879; with all that the library has. Where that is nothing, certificates are sent as they are. */
+static void
+compress(struct tls_context *c)
+{
+#ifdef SSL_OP_NO_TX_CERTIFICATE_COMPRESSION
+    if (!c->settings.compress)
+        SSL_CTX_set_options(c->ssl, SSL_OP_NO_TX_CERTIFICATE_COMPRESSION |
+                                        SSL_OP_NO_RX_CERTIFICATE_COMPRESSION);
+    else if (SSL_CTX_compress_certs(c->ssl, 0) != 1)
+        ERR_clear_error();
+#else
+    (void)c;
+#endif
+}
+
 static bool
 use_certificates(struct conf_load *l, struct tls_shared *shared, const struct tls_settings *s,
                  struct tls_context *c, EVP_MD_CTX *bind)
@@ -181,6 +198,7 @@ use_certificates(struct conf_load *l, struct tls_shared *shared, const struct tl
         }
         i++;
     }
+    compress(c);
     if (!c->dynamic)
         return true;
     c->broken = false;
@@ -424,6 +442,7 @@ set_up(struct conf_load *l, struct tls_shared *shared, const struct tls_settings
         tls_connect_set_up(ctx);
     else
         tls_conn_set_up(ctx);
+    tls_key_log_set_up(c);
     if (s->early_data)
         SSL_CTX_set_max_early_data(ctx, 16384);
     return use_certificates(l, shared, s, c, bind) && set_up_protocols(l, s, ctx) &&

@@ -35,6 +35,7 @@ struct tls_shared {
     struct vec all;           /* the same, in the order of the text */
     struct hash passwords;    /* by path: struct str *, the lines of a password file */
     struct zone_spec *tickets; /* of the keys of our own making; NULL: nobody uses them */
+    struct zone_spec *expiry;  /* of what has been said of certificates; NULL: there are none */
     uint64_t timeout_max_s;    /* the longest of all contexts: how long a ticket key is good */
 };
 

@@ -2,8 +2,6 @@
 /* tls_error.c - the error queue of OpenSSL as text, in nginx's form: tools look for it. */
 #include "worker/tls/tls_error.h"
 
-#include <openssl/err.h>
-
 enum { ERROR_TEXT_MAX = 900 };
 
 void

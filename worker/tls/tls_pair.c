@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "common/base/text.h"
+#include "common/sys/core_dump.h"
 #include "worker/tls/tls_error.h"
 
 enum { PEM_MAX = 1024 * 1024 /* bytes of a file: a chain of hundreds */ };
@@ -294,6 +295,7 @@ tls_pair_read(const struct tls_pair_source *s, struct tls_pair_error *e)
 {
     struct tls_pair *p = calloc(1, sizeof(*p));
 
+    core_dump_hide_memory();
     e->of_key = e->mismatch = false;
     ERR_clear_error();
     if (p == NULL) {

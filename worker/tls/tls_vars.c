@@ -423,7 +423,7 @@ get_remain(struct exchange *x, struct var_value *v, const void *data)
     var_number(x, v, days > 0 ? (uint64_t)days : 0);
 }
 
-#define CHANGEABLE VAR_CHANGEABLE
+#define CHANGEABLE (VAR_CHANGEABLE | VAR_OF_CONN)
 
 const struct variable tls_variables[] = {
     { "ssl_protocol", get_text, CHANGEABLE, NULL, &from_protocol },

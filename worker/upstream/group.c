@@ -18,7 +18,6 @@
 enum {
     ASK_AGAIN_MS = 1000,
     ASK_TIMEOUT_MS = 5000,
-    COMMON_ZONE_PER_PEER = 256,
 };
 
 /* Of SCOPE_UPSTREAM: the group being loaded. Of http and outer: the list of groups. */
@@ -326,17 +325,23 @@ upstream_of_url(struct conf_load *l, const struct conf_node *n, int arg, struct 
     g = hash_get(&groups.by_name, key);
     if (g != NULL)
         return g;
+    if (conf_is_damaged(l, NULL, &upstream_module))
+        return NULL; /* it may be the name of a group whose line has an error */
     g = ARENA_NEW(conf_arena(l), struct upstream_group);
-    slot = VEC_PUSH(&groups.all, struct upstream_group *);
-    if (g == NULL || slot == NULL || key.ptr == NULL)
+    if (g == NULL || key.ptr == NULL)
         return conf_fail(l, n, arg, "no memory"), NULL;
     group_init(g, conf_arena(l), arena_str(conf_arena(l), host));
     g->pos = n->pos;
     g->scope = conf_scope(l);
     g->implicit = true;
-    if (!add_server_text(l, g, n, arg, g->name, port, &spec) || !hash_set(&groups.by_name, key, g))
+    if (!add_server_text(l, g, n, arg, g->name, port, &spec))
         return NULL;
+    slot = VEC_PUSH(&groups.all, struct upstream_group *);
+    if (slot == NULL)
+        return conf_fail(l, n, arg, "no memory"), NULL;
     *slot = g;
+    if (!hash_set(&groups.by_name, key, g))
+        return conf_fail(l, n, arg, "no memory"), NULL;
     return g;
 }
 
@@ -358,8 +363,13 @@ upstream_loaded(struct conf_load *l)
     struct zone_spec *common = NULL;
 
     VEC_FOREACH (g, struct upstream_group *, &groups.all) {
-        if ((*g)->peers.len == 0 && (*g)->pending.len == 0)
-            return conf_fail_at(l, (*g)->pos, "no servers are inside upstream");
+        if ((*g)->peers.len == 0 && (*g)->pending.len == 0 &&
+            !conf_is_damaged(l, (*g)->scope, &upstream_module))
+            conf_fail_at(l, (*g)->pos, "no servers are inside upstream");
+    }
+    if (conf_has_errors(l))
+        return false;
+    VEC_FOREACH (g, struct upstream_group *, &groups.all) {
         relax_lone_peer(*g);
         peers += (*g)->peers.len + 16 * (*g)->pending.len;
         if ((*g)->balancer->init != NULL && !(*g)->balancer->init(*g, (*g)->balancer_data))
@@ -368,8 +378,10 @@ upstream_loaded(struct conf_load *l)
     }
     if (peers == 0)
         return true;
-    common = config_zone(l, &none, S("upstreams"),
-                         num_max(256 * 1024, 2 * peers * COMMON_ZONE_PER_PEER), &peer_zone_ops);
+    common =
+        config_zone(l, &none, S("upstreams"),
+                    peers_zone_bytes(peers, groups.all.len, conf_config(l)->core.worker_processes),
+                    &peer_zone_ops);
     if (common == NULL)
         return false;
     VEC_FOREACH (g, struct upstream_group *, &groups.all)
@@ -451,6 +463,12 @@ upstream_peers(struct upstream_group *g, uint32_t *n)
     return g->peers.data;
 }
 
+bool
+upstream_is_temporary(const struct upstream_group *g)
+{
+    return g->dynamic != NULL;
+}
+
 struct str
 upstream_name(const struct upstream_group *g)
 {
@@ -482,6 +500,7 @@ struct module upstream_module = {
     .directives = upstream_directives,
     .conf_init = upstream_conf_init,
     .loaded = upstream_loaded,
+    .loaded_anyway = true,
     .variables = upstream_variables,
     .zone = &peer_zone_ops,
     .worker_init = upstream_worker_init,

@@ -16,10 +16,9 @@
 struct idle_conn {
     struct list node; /* in group.idle, or in spare */
     struct upstream_group *group;
-    struct conn *conn;
-    const void *key;  /* of `local` */
-    struct addr addr; /* the peer's */
-    struct addr from; /* the source address asked for; len 0: any */
+    struct conn *conn; /* its `peer` is whose it is */
+    const void *key;   /* of `local` */
+    struct addr from;  /* the source address asked for; len 0: any, and the rest is not set */
 };
 
 static struct list spare = LIST_INIT(spare); /* for the next ones: no malloc for each request */
@@ -98,7 +97,7 @@ upstream_idle_get(struct upstream_try *t)
         struct idle_conn *i = LIST_ENTRY(it, struct idle_conn, node);
         struct conn *c = i->conn;
 
-        if ((g->keepalive_local && i->key != t->pool_key) || !addr_eq(&i->addr, &p->addr) ||
+        if ((g->keepalive_local && i->key != t->pool_key) || !addr_eq(&c->peer, &p->addr) ||
             !same_source(i, t) || !tls_serves(c, t->tls))
             continue;
         idle_remove(i);
@@ -146,9 +145,13 @@ upstream_idle_put(struct upstream_try *t, struct conn *c)
     }
     if (g->n_idle >= g->keepalive)
         idle_end(LIST_ENTRY(g->idle.prev, struct idle_conn, node));
-    *i = (struct idle_conn){ .group = g, .conn = c, .key = t->pool_key, .addr = p->addr };
+    i->group = g;
+    i->conn = c;
+    i->key = t->pool_key;
+    i->from.len = 0;
     if (t->from != NULL)
         i->from = *t->from;
+    list_init(&i->node);
     list_add_head(&g->idle, &i->node);
     g->n_idle++;
     c->owner = i;

@@ -3,6 +3,7 @@
  * retry.c - the state of one exchange with a group: which peers were tried, which one is next, how it went.
  */
 #include "common/sys/clock.h"
+#include "worker/core/explain.h"
 #include "worker/upstream/group.h"
 
 bool
@@ -95,6 +96,42 @@ upstream_has_next(struct upstream_try *t)
         if (!upstream_tried(t, (int)i) && upstream_usable(t->group, (int)i))
             return true;
     return false;
+}
+
+static void
+explain_peer(const struct upstream_try *t, uint32_t i, struct text *list)
+{
+    const struct upstream_peer *p = VEC_AT(&t->group->peers, struct upstream_peer, i);
+    bool picked = (int)i == t->peer;
+    const char *state = p->down                             ? ", down"
+                        : picked                            ? ", picked now"
+                        : upstream_usable(t->group, (int)i) ? ""
+                                                            : ", cannot serve now";
+
+    explain_step("upstream", EXPLAIN_NOWHERE, "%.*s weight=%u%s%s", STR(p->name), p->weight,
+                 p->backup ? " backup" : "", state);
+    if (i > 0)
+        text_char(list, ' ');
+    text_add(list, p->name);
+    if (picked)
+        explain_fact("upstream_peer", p->name);
+}
+
+void
+upstream_explain(const struct upstream_try *t)
+{
+    const struct upstream_group *g = t->group;
+    struct text list;
+
+    explain_step("upstream", g->pos, "\"%.*s\", %u address%s, %s", STR(g->name), g->peers.len,
+                 g->peers.len == 1 ? "" : "es", g->balancer->name);
+    explain_fact("upstream", g->name);
+    explain_fact("upstream_method", str_c(g->balancer->name));
+    text_init(&list, NULL);
+    for (uint32_t i = 0; i < g->peers.len; i++)
+        explain_peer(t, i, &list);
+    explain_fact("upstream_peers", text_str(&list));
+    text_free(&list);
 }
 
 const struct upstream_peer *

@@ -271,7 +271,7 @@ TEST(reports)
     CHECK(!report_say(&r, LOG_LEVEL_EMERG, "bad \"%s\"\n", "x y"));
     CHECK(report_failed(&r));
     text_init(&t, &a);
-    report_put(&r, &t);
+    report_put(&r, SIZE_MAX, &t);
     for (line = text_str(&t); lines_next(&line, &key, &rest);)
         CHECK(report_get(&back, &rest));
     CHECK_EQ(back.messages.len, 2);

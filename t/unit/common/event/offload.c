@@ -73,11 +73,13 @@ TEST(each_job_is_worked_and_done_once)
     begin();
     run_jobs(offload_default(), 300);
     CHECK(offload_default() == offload_default());
+    CHECK(offload_pool_find(S("default")) == offload_default());
+    CHECK(offload_pool_find(S("none")) == NULL);
 }
 
 TEST(a_full_queue_refuses)
 {
-    struct offload_pool *pool = offload_pool_new(1, 2);
+    struct offload_pool *pool = offload_pool_new(S("small"), 1, 2);
     unsigned taken = 0;
 
     begin();

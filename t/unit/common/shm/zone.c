@@ -599,6 +599,43 @@ TEST(a_torn_zone_is_repaired_by_the_next)
     zone_drop(z);
 }
 
+/* In a process of its own: takes a copy while somebody holds the lock, in the middle of something. */
+static void
+work_on_a_copy(struct zone *z)
+{
+    if (!zone_detach(z))
+        raise(SIGKILL);
+    zone_lock(z);
+    if (pair(z)->b != pair(z)->a || pair(z)->repairs != 1)
+        raise(SIGKILL);
+    zone_dirty(z);
+    pair(z)->a = pair(z)->b = 1000;
+    zone_clean(z);
+    zone_unlock(z);
+}
+
+TEST(a_detached_zone_is_a_copy_whose_lock_is_free)
+{
+    struct zone *z = zone_new(), *same;
+    struct error err = { 0 };
+
+    same = adopt(z, SIZE, &pair_ops, &err);
+    REQUIRE(same != NULL, "%s", err.text);
+    zone_lock(z);
+    zone_dirty(z);
+    pair(z)->a++;
+    CHECK_EQ(run_in_child(work_on_a_copy, same), 0);
+    pair(z)->b++;
+    zone_clean(z);
+    zone_unlock(z);
+    CHECK_EQ(pair(z)->a, 1, "nothing of it is seen here");
+    CHECK_EQ(pair(z)->repairs, 0);
+    look_in(z);
+    CHECK_EQ(zone_repairs(z), 0);
+    zone_drop(same);
+    zone_drop(z);
+}
+
 TEST(a_repair_that_dies_is_run_again)
 {
     struct zone *z = zone_new();

@@ -131,3 +131,58 @@ TEST(valid_names_and_values)
     CHECK(!field_value_valid(S("a\0b")) && !field_value_valid(S("\x1f")) &&
           !field_value_valid(S("\x7f")));
 }
+
+TEST(what_connection_says)
+{
+    static const struct {
+        const char *value;
+        unsigned bits;
+    } values[] = {
+        { "close", CONNECTION_CLOSE },
+        { "Keep-Alive", CONNECTION_KEEP_ALIVE },
+        { "KEEP-ALIVE", CONNECTION_KEEP_ALIVE },
+        { "Upgrade", 0 },
+        { "keep-alivf", CONNECTION_NOMINATES },
+        { "x-foo", CONNECTION_NOMINATES },
+        { "close, x-foo", CONNECTION_NOMINATES | CONNECTION_CLOSE },
+        { "keep-alive, Upgrade", CONNECTION_NOMINATES | CONNECTION_KEEP_ALIVE },
+        { "", CONNECTION_NOMINATES },
+    };
+    struct arena a;
+    struct fields f;
+
+    arena_init(&a, 4096);
+    fields_init(&f, &a);
+    CHECK_EQ(fields_connection(&f), 0, "none");
+    EACH (values, v) {
+        fields_init(&f, &a);
+        (void)fields_add(&f, FIELD_CONNECTION, STR_NONE, str_c(v->value));
+        CHECK_EQ(fields_connection(&f), v->bits, "%s", v->value);
+    }
+    (void)fields_add(&f, FIELD_CONNECTION, STR_NONE, S("close"));
+    CHECK_EQ(fields_connection(&f), CONNECTION_NOMINATES | CONNECTION_CLOSE, "two fields");
+    arena_free(&a);
+}
+
+TEST(copies)
+{
+    struct arena a;
+    struct fields from, to;
+
+    arena_init(&a, 4096);
+    fields_init(&from, &a);
+    fields_init(&to, &a);
+    CHECK(fields_copy(&to, &from) && to.n == 0, "of nothing");
+    for (unsigned i = 0; i < 20; i++)
+        (void)fields_add(&from, i % 2 ? FIELD_VIA : FIELD_OTHER, S("Name"), S("value"));
+    fields_remove_field(&from, &from.at[1]);
+    CHECK(fields_copy(&to, &from), "copied");
+    CHECK_EQ(to.n, 20);
+    CHECK(fields_get(&to, FIELD_VIA) == &to.at[3], "chains are its own");
+    fields_remove(&to, FIELD_VIA);
+    CHECK(fields_get(&to, FIELD_VIA) == NULL && fields_get(&from, FIELD_VIA) == &from.at[3],
+          "the copy alone changes");
+    (void)fields_add(&to, FIELD_AGE, STR_NONE, S("1"));
+    CHECK(fields_get(&to, FIELD_AGE) != NULL && fields_get(&from, FIELD_AGE) == NULL, "grows");
+    arena_free(&a);
+}

@@ -489,8 +489,9 @@ TEST(a_kept_file_takes_its_place)
             spool_in_file_only(s, true);
         put(s, 0, 20000);
         spool_seal(s, SPOOL_COMPLETE);
-        CHECK(spool_keep_file(s, path), "named %d", named);
+        CHECK(spool_keep_file(s, path, 0640, 1000000), "named %d", named);
         CHECK(stat(path.ptr, &st) == 0 && st.st_size == 20000, "its size");
+        CHECK((st.st_mode & 0777) == 0640 && st.st_mtime == 1000000, "its mode and time");
         spool_free(s);
         CHECK(exists(path.ptr), "it stays");
         unlink(path.ptr);

@@ -64,28 +64,3 @@ TEST(sets_of_names)
     CHECK(!has(&s, "Server") && !has(&s, "X-Own"), "removed");
     arena_free(&a);
 }
-
-TEST(what_connection_names)
-{
-    static const struct {
-        const char *value;
-        bool nominates;
-    } values[] = {
-        { "close", false }, { "Keep-Alive", false },  { "Upgrade", false },
-        { "x-foo", true },  { "close, x-foo", true }, { "", true },
-    };
-    struct arena a;
-    struct fields f;
-
-    arena_init(&a, 4096);
-    fields_init(&f, &a);
-    CHECK(!connection_nominates(&f), "none");
-    EACH (values, v) {
-        fields_init(&f, &a);
-        (void)fields_add(&f, FIELD_CONNECTION, STR_NONE, str_c(v->value));
-        CHECK_EQ(connection_nominates(&f), v->nominates, "%s", v->value);
-    }
-    (void)fields_add(&f, FIELD_CONNECTION, STR_NONE, S("close"));
-    CHECK(connection_nominates(&f), "two fields");
-    arena_free(&a);
-}

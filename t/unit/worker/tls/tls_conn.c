@@ -7,6 +7,7 @@
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
 
+#include "common/base/num.h"
 #include "test.h"
 
 #include "t/unit/worker/fixture.h"
@@ -410,6 +411,7 @@ TEST(files_arrive)
     static unsigned char block[100000];
     char path[] = "/tmp/weir-unit-tls-file-XXXXXX";
     size_t sent = 0, got = 0, right = 0, part;
+    uint64_t largest = 0;
     int fd = mkstemp(path);
 
     load();
@@ -428,6 +430,7 @@ TEST(files_arrive)
 
             CHECK(io == IO_OK || io == IO_AGAIN);
             sent += taken;
+            largest = num_max(largest, tls_of(server)->out_size);
         }
         loop_turn(0);
         while (conn_read_buf(client, block, sizeof(block), &part) == IO_OK) {
@@ -442,6 +445,7 @@ TEST(files_arrive)
              IO_ERROR);
     CHECK_EQ(server->error, EIO);
     close(fd);
+    CHECK(largest >= 64 * 1024, "many records leave in one send");
     close_both();
     unload();
 }
