@@ -46,7 +46,7 @@ is($weir->get('/')->body, 'small', 'the worker goes on');
 
 # A file that grows beyond the limit of the process is a failed write, not the end of the worker.
 sub limit_files ($soft) { return system("prlimit --pid $$ --fsize=$soft:unlimited") == 0 }
-ok(limit_files(3_000_000), 'files have a limit');
+ok(limit_files(8_000_000), 'files have a limit');
 my $limited = Weir->new(
     allow  => qr/\[crit\].* a temporary file in /,
     http   => 'client_max_body_size 10m;',
@@ -54,7 +54,7 @@ my $limited = Weir->new(
 );
 ok(limit_files('unlimited'), 'and the test itself has none again');
 my ($worker) = $limited->workers;
-is($limited->post('/', 'y' x 4_000_000)->status, 500, 'a file that is too large');
+is($limited->post('/', 'y' x 9_000_000)->status, 500, 'a file that is too large');
 is($limited->post('/', 'y' x 100)->body, 'small', 'the next request');
 is(($limited->workers)[0], $worker, 'has the same worker');
 
