@@ -19,6 +19,7 @@ my $weir = Weir->new(
         location /joined { return 200 "$http_x_a|$http_cookie"; }
         location /ports  { return 200 "$remote_port $server_port"; }
         location /braces { return 200 "${uri}x$arg_a"; }
+        location /prefix { return 200 "$arg_$http_$cookie_$sent_http_$uri"; }
         location /nested/ { alias %dir%/html/; add_header X-File $request_filename; }
 CONF
 );
@@ -38,6 +39,7 @@ is($weir->get('/nested/f')->field('X-File'), $weir->dir . '/html/f', '$request_f
 is(body('/joined', fields => [ 'X-A: 1', 'X-A: 2', 'Cookie: a=1', 'Cookie: b=2' ]), '1, 2|a=1; b=2', 'joined fields');
 like(body('/ports'), qr/^\d+ ${\ $weir->port}$/, 'ports');
 is(body('/braces?a=1'), '/bracesx1', 'braces');
+is(body('/prefix?=1'), '/prefix', 'a prefix without a name is empty, as in nginx');
 
 my $client = $weir->client;
 my ($id, $last);

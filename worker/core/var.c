@@ -54,7 +54,7 @@ var_row_in(const struct variable *row, bool stream)
                   : (row->flags & VAR_STREAM_ONLY) == 0;
 }
 
-/* The row for a name (lower case): an exact one, else that of the longest prefix. */
+/* The row for a name (lower case): an exact one, else that of the longest prefix, behind which nothing need stand. */
 static const struct variable *
 var_row(struct str name, bool stream)
 {
@@ -71,7 +71,7 @@ var_row(struct str name, bool stream)
             if ((row->flags & VAR_PREFIX) == 0) {
                 if (str_eq(rn, name))
                     return row;
-            } else if (rn.len > best_len && name.len > rn.len && str_starts(name, rn)) {
+            } else if (rn.len > best_len && name.len >= rn.len && str_starts(name, rn)) {
                 best = row;
                 best_len = rn.len;
             }

@@ -130,7 +130,10 @@ get_sent_trailer(struct exchange *x, struct var_value *v, const void *data)
 static void
 get_arg(struct exchange *x, struct var_value *v, const void *data)
 {
-    found_if(v, request_arg(request_of(x), *(const struct str *)data));
+    const struct str *name = data;
+
+    if (name->len > 0) /* as nginx: "=1" is no argument */
+        found_if(v, request_arg(request_of(x), *name));
 }
 
 static void
