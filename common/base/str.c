@@ -116,6 +116,12 @@ str_to_c(struct str s, char *to, size_t size)
 enum { DISTANCE_MAX_LEN = 64 };
 
 unsigned
+str_typo_limit(struct str name)
+{
+    return name.len < 6 ? 1 : name.len < 9 ? 2 : 3;
+}
+
+unsigned
 str_distance(struct str a, struct str b, unsigned limit)
 {
     unsigned row[DISTANCE_MAX_LEN + 1]; /* edits from a's first i bytes to b's first j, by j */

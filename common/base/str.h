@@ -83,6 +83,8 @@ bool str_split(struct str *rest, char sep, struct str *piece);
 /* Copies at most size - 1 bytes and a NUL; false when it did not fit (then it is cut). */
 bool str_to_c(struct str s, char *to, size_t size);
 
+/* The edits within which another name may be what was meant by this one. */
+unsigned str_typo_limit(struct str name);
 /* The number of single-character edits between two names, for 'did you mean'; gives up above `limit`. */
 unsigned str_distance(struct str a, struct str b, unsigned limit);
 

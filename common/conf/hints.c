@@ -43,7 +43,7 @@ hint_contexts(struct conf_load *l, const struct row *r, const struct scope *s)
 static struct row *
 nearest(struct conf_load *l, struct str name, enum scope_kind kind)
 {
-    unsigned limit = name.len < 6 ? 1 : name.len < 9 ? 2 : 3, best_score = UINT32_MAX;
+    unsigned limit = str_typo_limit(name), best_score = UINT32_MAX;
     struct row *best = NULL;
 
     for (uint32_t i = 0; i < l->rows->n; i++) {

@@ -143,13 +143,13 @@ conf_set_path(struct conf_load *l, const struct directive *d, struct conf_node *
 static void
 hint_names(struct conf_load *l, const struct conf_name *names, struct str wrong)
 {
+    unsigned limit = str_typo_limit(wrong), best = limit + 1;
     const char *near = NULL;
-    unsigned best = 3;
     struct text t;
 
     text_init(&t, &l->scratch);
     for (const struct conf_name *name = names; name->name != NULL; name++) {
-        unsigned distance = str_distance(wrong, str_c(name->name), 2);
+        unsigned distance = str_distance(wrong, str_c(name->name), limit);
 
         text_fmt(&t, "%s\"%s\"", name == names ? "" : ", ", name->name);
         if (distance < best) {

@@ -15,7 +15,6 @@
 enum {
     VAR_NESTING_MAX = 100, /* getters that ask for variables; more is a cycle */
     VAR_NAME_MAX = 255,
-    VAR_SUGGEST_DISTANCE = 2,
 };
 
 /* A name that this configuration uses. Filled at load, its getter at the end of it. */
@@ -215,12 +214,12 @@ static struct str
 var_suggest(const struct var_table *t, const struct var_entry *wanted)
 {
     struct str best = STR_NONE;
-    unsigned best_distance = VAR_SUGGEST_DISTANCE + 1;
+    unsigned limit = str_typo_limit(wanted->name), best_distance = limit + 1;
 
     for (struct module *const *m = modules; *m != NULL; m++) {
         for (const struct variable *row = (*m)->variables; row != NULL && row->name != NULL;
              row++) {
-            unsigned d = str_distance(wanted->name, str_c(row->name), VAR_SUGGEST_DISTANCE);
+            unsigned d = str_distance(wanted->name, str_c(row->name), limit);
 
             if (var_row_in(row, wanted->stream) && d < best_distance) {
                 best = str_c(row->name);
@@ -229,7 +228,7 @@ var_suggest(const struct var_table *t, const struct var_entry *wanted)
         }
     }
     VEC_FOREACH (e, struct var_entry, &t->entries) {
-        unsigned d = str_distance(wanted->name, e->name, VAR_SUGGEST_DISTANCE);
+        unsigned d = str_distance(wanted->name, e->name, limit);
 
         if (e->defined && e->stream == wanted->stream && d < best_distance) {
             best = e->name;

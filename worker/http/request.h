@@ -66,7 +66,7 @@ struct request {
         uri_replaced; /* by a rewrite that stays: it need not begin with its location's name any more */
     bool
         uri_as_sent; /* no rewrite, no redirect: proxy_pass without URI forwards the target's bytes */
-    bool internal;  /* by redirect, error_page or as a child: `internal` locations accept it */
+    bool internal;   /* by redirect, error_page or as a child: `internal` locations accept it */
     bool keepalive; /* what client and protocol allow; the codec decides finally */
     bool expect_continue;
     bool pipelined;         /* its head came together with the request before: $pipe */
