@@ -29,7 +29,10 @@
 #include "master/report.h"
 #include "master/signals.h"
 
-enum { ORPHANS_WAIT_MS = 10000 };
+enum {
+    ORPHANS_WAIT_MS = 10000,
+    BUSY_WAIT_MS = 5000, /* for a reload to end */
+};
 
 struct ctl {
     struct arena arena;
@@ -344,7 +347,12 @@ ctl_fetch(const struct options *o, struct str request, struct arena *a, struct s
         fprintf(stderr, "weirctl: out of memory\n");
         return EXIT_NO_ANSWER;
     }
-    answered = ask_for_fd(t.ctl_path, request, answer, &got, &fd);
+    for (int left = BUSY_WAIT_MS / 50;; left--) {
+        answered = ask_for_fd(t.ctl_path, request, answer, &got, &fd);
+        if (answered != 1 || left == 0 || !str_starts(got, S("error busy")))
+            break;
+        pause_ms(50);
+    }
     if (answered != 1)
         return say_no_answer(&t, answered < 0);
     if (fd < 0 || !str_starts(got, S("ok"))) {
