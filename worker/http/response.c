@@ -13,10 +13,9 @@
 void
 response_init(struct response *res, struct arena *a)
 {
-    *res = (struct response){ .fields.arena = a,
-                              .trailers.arena = a,
-                              .length = -1,
-                              .last_modified = -1 };
+    *res = (struct response){
+        .fields.arena = a, .trailers.arena = a, .length = -1, .last_modified = -1
+    };
 }
 
 /* RFC 9110, 6.4.1. */
