@@ -175,7 +175,7 @@ become_worker(const struct core_settings *core, struct error *err)
     if (geteuid() != 0 || core->uid == (uid_t)-1)
         return true;
     (void)str_to_c(core->user, user, sizeof(user));
-    return proc_drop_user(core->uid, core->gid, user, false, err);
+    return proc_drop_user(core->uid, core->gid, user, false, false, err);
 }
 
 static bool

@@ -349,7 +349,7 @@ give_up_rights(const struct inherit *in)
         char user[256];
 
         (void)str_to_c(core->user, user, sizeof(user));
-        if (!proc_drop_user(core->uid, core->gid, user, true, &err)) {
+        if (!proc_drop_user(core->uid, core->gid, user, true, in->config->net_raw, &err)) {
             log_emerg(0, "%s", err.text);
             return false;
         }

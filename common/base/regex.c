@@ -12,6 +12,7 @@
 struct regex {
     pcre2_code *code;
     struct str pattern;
+    bool jit;
     uint32_t groups;    /* without $0 */
     uint32_t names;     /* rows of name_table */
     uint32_t name_size; /* bytes of a row: two of number, then the name and its NUL */
@@ -97,8 +98,8 @@ regex_compile(struct arena *a, struct str pattern, bool nocase, struct text *err
         pcre2_code_free(re->code);
         goto no_memory;
     }
-    if (match_options == 0)
-        pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE); /* without a JIT the interpreter matches */
+    if (match_options == 0) /* without a JIT the interpreter matches */
+        re->jit = pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE) == 0;
 
     pcre2_pattern_info(re->code, PCRE2_INFO_CAPTURECOUNT, &re->groups);
     pcre2_pattern_info(re->code, PCRE2_INFO_NAMECOUNT, &re->names);
@@ -119,6 +120,7 @@ bool
 regex_match(const struct regex *re, struct str subject, struct regex_match *m, bool *failed)
 {
     const PCRE2_SIZE *at;
+    PCRE2_SPTR text;
     int result;
 
     m->n = 0;
@@ -129,8 +131,11 @@ regex_match(const struct regex *re, struct str subject, struct regex_match *m, b
             *failed = true;
         return false;
     }
-    result = pcre2_match(re->code, (PCRE2_SPTR)(subject.ptr != NULL ? subject.ptr : ""),
-                         subject.len, 0, match_options, match_data, match_context);
+    text = (PCRE2_SPTR)(subject.ptr != NULL ? subject.ptr : "");
+    /* The same without a look at options that are not used. */
+    result = re->jit ? pcre2_jit_match(re->code, text, subject.len, 0, 0, match_data, match_context)
+                     : pcre2_match(re->code, text, subject.len, 0, match_options, match_data,
+                                   match_context);
     if (result < 0) {
         if (failed != NULL)
             *failed = result != PCRE2_ERROR_NOMATCH;

@@ -106,6 +106,7 @@ struct config {
     struct vec
         temp_dirs;  /* of struct conf_temp_dir: made by the master, owned by the worker's user */
     struct log log; /* main error_log */
+    bool net_raw;   /* `transparent` source addresses: workers keep CAP_NET_RAW */
     uint64_t generation;
     /* Load-time services of upper rooms, each kept by its own file (var.c: names and indexes). */
     struct var_table *vars;

@@ -36,6 +36,7 @@ hint_contexts(struct conf_load *l, const struct row *r, const struct scope *s)
         return;
     place = message_place(l, s->pos);
     conf_hint(l, "a \"}\" may be missing for the block of %.*s", STR(place));
+    l->misread = l->unclosed;
 }
 
 /* The row with the nearest name; of equally near ones, one that may stand in the scope. */
@@ -72,6 +73,7 @@ hint_unknown(struct conf_load *l, const struct conf_node *n, const struct scope 
     }
     if (str_find(name, '}') < name.len) {
         conf_hint(l, "a regular expression with braces needs quotes around it");
+        l->misread = true;
         return NULL;
     }
     r = nearest(l, name, s->kind);

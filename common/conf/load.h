@@ -53,6 +53,8 @@ struct conf_load {
     struct conf_message *last_message; /* what conf_hint adds to; NULL: none, or dropped */
     uint32_t errors, warnings;
     bool no_memory;
+    bool misread;       /* braces were taken for what they are not: the rest would be nonsense */
+    bool unclosed;      /* the text ends within a block */
     bool incomplete;    /* text is missing: a mistake in the syntax, a file that cannot be read */
     struct vec damages; /* of struct load_damage: apply.c */
     struct hash undecided; /* variables that a line with an error may define, by name */
@@ -99,7 +101,7 @@ void lint_run(struct conf_load *l);
 static inline bool
 load_gave_up(const struct conf_load *l)
 {
-    return l->no_memory || l->errors >= LOAD_ERRORS_MAX;
+    return l->no_memory || l->misread || l->errors >= LOAD_ERRORS_MAX;
 }
 
 #endif

@@ -77,6 +77,7 @@ fail_end(struct tree *t, const struct lexer *x, const struct conf_node *block, b
 {
     struct conf_load *l = t->load;
 
+    l->unclosed = true;
     if (x->is_globals)
         conf_fail_at(l, lex_pos(x), "unexpected end of parameter, expecting \";\"");
     else if (in_word || t->words.len > 0)

@@ -26,6 +26,7 @@ signal_block_all(void)
     sigprocmask(SIG_SETMASK, &set, NULL);
     signal(SIGCHLD, SIG_DFL); /* ignored by whoever started us, it would lose the exit statuses */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that is too large for the limit: write() says so */
 }
 
 static void

@@ -9,6 +9,7 @@
 #include "common/base/escape.h"
 #include "common/base/hash.h"
 #include "common/base/json.h"
+#include "common/event/timer.h"
 #include "common/log/sink.h"
 #include "common/sys/clock.h"
 
@@ -17,6 +18,7 @@ enum {
     MESSAGE_MAX = 2048,  /* of this the message, so that errno and context have room */
     MEMBER_MAX = 1024,   /* of the texts in a line of JSON beside the message */
     REPEATS_PER_S = 100,
+    REPEATS_TOLD_MS = 1000, /* after the first that was left out, at the latest */
 };
 
 static struct log log_program_only = { .sinks = &log_sink_program, .level = LOG_LEVEL_NOTICE };
@@ -25,14 +27,19 @@ const char *log_program = "weir";
 bool log_echo;
 void (*log_tap)(const char *level, struct str message);
 
-/* The line written last, by its hash, and what became of its repetitions. */
+/* The line written last, by its hash, and what became of its repetitions. None is lost: a line tells how many were left
+ * out, of what, and when the first and the last of them came, as soon as there is another line and within a second. */
 static struct {
     struct log *log;
     enum log_level level;
     uint64_t hash;
     uint64_t second;
-    unsigned count;   /* in this second */
-    unsigned skipped; /* of these not written */
+    unsigned count;             /* in this second */
+    unsigned skipped;           /* of these not written: */
+    uint64_t first_ms, last_ms; /* wall time of the first and the last */
+    size_t len;
+    char message[LOG_LINE_MAX]; /* of them all */
+    struct timer timer;
 } repeat;
 
 struct log_quoted
@@ -187,6 +194,19 @@ write_out(struct log *log, const struct log_parts *parts, struct text *line, siz
         log_sink_write(&log_sink_program, level, text_str(line), message);
 }
 
+/* "12:00:00.123" */
+static void
+add_time(struct text *t, uint64_t wall_ms)
+{
+    time_t second = (time_t)(wall_ms / 1000);
+    struct tm tm;
+
+    if (localtime_r(&second, &tm) == NULL)
+        memset(&tm, 0, sizeof(tm));
+    text_fmt(t, "%02d:%02d:%02d.%03u", tm.tm_hour, tm.tm_min, tm.tm_sec,
+             (unsigned)(wall_ms % 1000));
+}
+
 void
 log_flush(void)
 {
@@ -195,15 +215,41 @@ log_flush(void)
     struct text line;
     size_t message_at;
 
+    timer_forget(&repeat.timer);
     if (repeat.skipped == 0)
         return;
     text_init_fixed(&line, mem, sizeof(mem) - 1);
     message_at = add_head(&line, repeat.level);
-    text_fmt(&line, "last message repeated %u times", repeat.skipped);
+    text_fmt(&line, "message repeated %u times, first at ", repeat.skipped);
+    add_time(&line, repeat.first_ms);
+    TEXT_LIT(&line, ", last at ");
+    add_time(&line, repeat.last_ms);
+    TEXT_LIT(&line, ": ");
+    add_cut(&line, str_n(repeat.message, repeat.len), line.cap - line.len);
     repeat.skipped = 0;
     parts = (struct log_parts){ .level = repeat.level,
                                 .message = str_from(text_str(&line), message_at) };
     write_out(repeat.log, &parts, &line, message_at);
+}
+
+static void
+repeat_on_time(struct timer *t)
+{
+    (void)t;
+    log_flush();
+}
+
+static void
+skip_repetition(struct str message)
+{
+    repeat.last_ms = clock_wall_ms;
+    if (repeat.skipped++ > 0)
+        return;
+    repeat.first_ms = clock_wall_ms;
+    repeat.len = message.len < sizeof(repeat.message) ? message.len : sizeof(repeat.message);
+    memcpy(repeat.message, message.ptr, repeat.len);
+    repeat.timer.on_time = repeat_on_time;
+    timer_set(&repeat.timer, REPEATS_TOLD_MS);
 }
 
 /* Whether the message is one too many of its kind in this second. */
@@ -223,7 +269,7 @@ is_repetition(struct log *log, enum log_level level, struct str message)
     }
     if (++repeat.count <= REPEATS_PER_S || level == LOG_LEVEL_DEBUG)
         return false;
-    repeat.skipped++;
+    skip_repetition(message);
     return true;
 }
 

@@ -109,7 +109,7 @@ void log_add_sink(struct log *log, struct log_sink *sink);
 bool log_level_parse(struct str name, enum log_level *level);
 /* Where the log goes first: its first file's descriptor, STDERR_FILENO for standard error; -1: elsewhere. */
 int log_fd(const struct log *log);
-/* Writes how often the last line was repeated, when repetitions were left out; before exec, exit. */
+/* Writes how often the last line was repeated, when repetitions were left out; before fork, exec, exit. */
 void log_flush(void);
 
 #endif

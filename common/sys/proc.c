@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <linux/capability.h>
 
 #include "common/base/num.h"
 #include "common/sys/fd.h"
@@ -85,9 +86,25 @@ proc_set_title(const char *fmt, ...)
     memset(title_area + n, 0, title_size - n);
 }
 
-bool
-proc_drop_user(uid_t uid, gid_t gid, const char *user, bool dumpable, struct error *err)
+/* All that is left to a process that is no longer root. */
+static bool
+keep_capability(unsigned cap)
 {
+    struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { { 0 } };
+
+    data[cap / 32].permitted = data[cap / 32].effective = 1U << (cap % 32);
+    return syscall(SYS_capset, &head, data) == 0;
+}
+
+bool
+proc_drop_user(uid_t uid, gid_t gid, const char *user, bool dumpable, bool net_raw,
+               struct error *err)
+{
+    if (net_raw && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0) {
+        error_sys(err, "prctl(PR_SET_KEEPCAPS) failed");
+        return false;
+    }
     if (setgid(gid) < 0) {
         error_sys(err, "setgid(%u) failed", (unsigned)gid);
         return false;
@@ -103,6 +120,10 @@ proc_drop_user(uid_t uid, gid_t gid, const char *user, bool dumpable, struct err
     }
     if (setuid(uid) < 0) {
         error_sys(err, "setuid(%u) failed", (unsigned)uid);
+        return false;
+    }
+    if (net_raw && !keep_capability(CAP_NET_RAW)) {
+        error_sys(err, "capset() failed");
         return false;
     }
     /* The kernel forbids core files after a change of user unless asked. */

@@ -15,8 +15,9 @@ void proc_set_title(const char *fmt, ...) PRINTF(1, 2);
 /* Name in /proc/PID/comm only. */
 void proc_set_name(const char *name);
 
-/* initgroups, setgid, setuid; keeps PR_SET_DUMPABLE when asked (core files). */
-bool proc_drop_user(uid_t uid, gid_t gid, const char *user, bool dumpable, struct error *err);
+/* initgroups, setgid, setuid; keeps PR_SET_DUMPABLE (core files) and CAP_NET_RAW (foreign source addresses) when asked. */
+bool proc_drop_user(uid_t uid, gid_t gid, const char *user, bool dumpable, bool net_raw,
+                    struct error *err);
 bool proc_no_new_privs(void);
 bool proc_set_nofile(uint64_t n, struct error *err);
 bool proc_set_core(uint64_t bytes, struct error *err);

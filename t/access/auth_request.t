@@ -155,6 +155,33 @@ ok($weir->wait_log(qr{"GET /yes/hasty HTTP/1.1" 499}, 'access.log'), 'is logged 
 $judge->release('/yes');
 is($weir->get('/yes/later')->status, 200, 'and the next one is served');
 
+# auth_delay: a refusal with 401 takes its time, and nothing else does.
+$judge->set('/no' => { status => 401 }, '/never' => { status => 403 });
+my $slow = Weir->new(server => <<CONF);
+    auth_delay 300ms;
+    location /yes   { auth_request /judge/yes; return 204; try_files /x =204; }
+    location /no    { auth_request /judge/no; try_files /x =204; }
+    location /never { auth_request /judge/never; try_files /x =204; }
+    location /any   { satisfy any; auth_request /judge/no; deny all; try_files /x =204; }
+    location /quick { auth_delay 0; auth_request /judge/no; try_files /x =204; }
+    location /by-return { return 401; }
+    location /page  { auth_request /judge/no; error_page 401 /told; try_files /x =204; }
+    location /told  { return 200 told; }
+    location /judge/ { internal; proxy_pass $judge->{url}/; }
+CONF
+for my $case ([ '/no', 401, 1 ], [ '/any', 401, 1 ], [ '/page', 401, 1 ], [ '/never', 403, 0 ], [ '/quick', 401, 0 ], [ '/by-return', 401, 0 ]) {
+    my ($path, $status, $waits) = @$case;
+    my $start = Time::HiRes::time();
+    is($slow->get($path)->status, $status, "$path: $status");
+    my $took = Time::HiRes::time() - $start;
+    ok($waits ? $took > 0.28 : $took < 0.28, $waits ? 'later' : 'at once');
+}
+$hasty = $slow->client;
+$hasty->send_request('GET', '/no');
+select undef, undef, undef, 0.05;
+$hasty->close;
+ok($slow->wait_log(qr{"GET /no HTTP/1.1" 499}, 'access.log'), 'a client that leaves meanwhile');
+
 for my $bad ('auth_request', 'auth_request ""', 'auth_request /a; auth_request /b', 'auth_request_set x y', 'auth_request_set $ y',
     'auth_request_set $x $nosuch', 'auth_request_set $uri y')
 {

@@ -119,6 +119,22 @@ my $down = Weir->new(
 is($down->get('/x')->body, 'real', 'a mirror that nobody serves');
 ok($down->wait_log(qr/connect\(\) failed .* while connecting to upstream/), 'is logged');
 
+like($down->error_log, qr/connect\(\) failed .*, client: 127\.0\.0\.1, .*, subrequest: "\/m"/, 'with the client');
+
+# Copies are in the access log with log_subrequest only, as other subrequests.
+for my $on ('off', 'on') {
+    my $logged = Weir->new(
+        http   => "log_format l '\$uri \$remote_addr'; access_log %dir%/copies.log l;",
+        server => "log_subrequest $on; location / { mirror /m; proxy_pass $real->{url}; } location /m { internal; proxy_pass $mirror->{url}; }",
+    );
+    $mirror->forget;
+    $logged->get('/first');
+    $mirror->wait_requests(1);
+    wait_for(sub { $logged->read_file('copies.log') =~ m{^/m 127\.0\.0\.1$}m }, 'the line of the copy') if $on eq 'on';
+    $logged->stop('QUIT');
+    is(join('', sort split /^/, $logged->read_file('copies.log')), ($on eq 'on' ? "/first 127.0.0.1\n/m 127.0.0.1\n" : "/first 127.0.0.1\n"), "log_subrequest $on");
+}
+
 # A mirror that answers without end is left behind by a client that goes; the daemon stops with it under way.
 my $long = Origin->new('*' => { body => 'x' x 1000, repeat => 5_000 });
 $weir = Weir->new(server => "location / { mirror /m; return 404; } location /x { mirror /m; proxy_pass $real->{url}; } "

@@ -54,4 +54,33 @@ for my $agent (sort keys %agents) {
     }
 }
 
+# keepalive_min_timeout: so long an idle connection is not closed, neither for room nor by a graceful stop.
+my $guarded = Weir->new(events => 'worker_connections 12;', allow => qr/worker_connections are not enough/, server => <<'CONF');
+    location / { return 200 ok; keepalive_min_timeout 60s; }
+    location /short { return 200 short; }
+    location /soon { return 200 soon; keepalive_min_timeout 100ms; }
+CONF
+sub idle ($path) {
+    my $c = $guarded->client;
+    $c->send_request('GET', $path);
+    return $c->answer ? $c : undef;
+}
+my @kept  = map { idle('/') } 1 .. 2;
+my @short = map { idle('/short') } 1 .. 2;
+my $soon  = idle('/soon');
+$guarded->get('/short') for 1 .. 3;
+my @busy = map { idle('/short') } 1 .. 12;
+ok((grep { $_->is_closed(0) } @short), 'connections without it make room');
+is(scalar(grep { $_->is_quiet } @kept), 2, 'those with it do not');
+close $_->fh for grep { $_ } @busy;
+select undef, undef, undef, 0.12;
+$guarded->signal('QUIT');
+ok($soon->is_closed, 'a graceful stop closes what is idle for long enough');
+for my $c (@kept) {
+    $c->send_request('GET', '/');
+    my $answer = $c->answer;
+    is($answer && $answer->body, 'ok', 'but serves another request of the others');
+    is($answer && $answer->field('Connection'), 'close', 'as the last');
+}
+
 done_testing;

@@ -10,7 +10,9 @@ my $origin = Origin->new('*' => { body => 'small' }, '/big' => { chunks => [ ($p
 my $weir   = Weir->new(
     allow  => qr/\[crit\].* a temporary file in /,
     http   => 'client_max_body_size 10m; sendfile on;',
-    server => "location / { client_body_buffer_size 1k; proxy_pass $origin->{url}; proxy_buffers 4 4k; }"
+    # or the system takes megabytes for a client that does not read
+    server => "listen 127.0.0.1:%port0% sndbuf=32k; "
+      . "location / { client_body_buffer_size 1k; proxy_pass $origin->{url}; proxy_buffers 4 4k; }"
       . "location /only/ { client_body_in_file_only on; proxy_pass $origin->{url}; }",
 );
 
@@ -27,6 +29,10 @@ for my $name (qw(client_body_temp proxy_temp)) {
 }
 is($weir->post('/', 'y' x 100)->body, 'small', 'a body in memory');
 is($weir->post('/', 'y' x 100_000)->status, 500, 'one that needs a file');
+my $early = $weir->client;
+$early->write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n" . 'y' x 200_000);
+my $refusal = $early->answer;
+is($refusal && $refusal->status, 500, 'and nobody waits for the rest of it');
 is($weir->post('/only/', 'y')->status, 500, 'one that has to be in a file');
 ok($weir->wait_log(qr/creating a temporary file in "[^"]*client_body_temp" failed/), 'is logged');
 
@@ -37,5 +43,19 @@ $origin->wait_requests(3, '/big');
 ok($weir->wait_log(qr/creating a temporary file in "[^"]*proxy_temp" failed/), 'responses miss theirs');
 ok($_->answer->body eq $piece x 300, 'and are given whole') for @slow;
 is($weir->get('/')->body, 'small', 'the worker goes on');
+
+# A file that grows beyond the limit of the process is a failed write, not the end of the worker.
+sub limit_files ($soft) { return system("prlimit --pid $$ --fsize=$soft:unlimited") == 0 }
+ok(limit_files(8_000_000), 'files have a limit');
+my $limited = Weir->new(
+    allow  => qr/\[crit\].* a temporary file in /,
+    http   => 'client_max_body_size 10m;',
+    server => "location / { client_body_buffer_size 1k; proxy_pass $origin->{url}; }",
+);
+ok(limit_files('unlimited'), 'and the test itself has none again');
+my ($worker) = $limited->workers;
+is($limited->post('/', 'y' x 9_000_000)->status, 500, 'a file that is too large');
+is($limited->post('/', 'y' x 100)->body, 'small', 'the next request');
+is(($limited->workers)[0], $worker, 'has the same worker');
 
 done_testing;

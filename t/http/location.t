@@ -62,4 +62,10 @@ is($weir->get('/internal/')->status, 404, 'internal from outside');
 my %methods = (GET => 200, HEAD => 200, POST => 405, PUT => 403, DELETE => 403, FOO => 403);
 is($weir->request($_, '/limited/')->status, $methods{$_}, "limit_except: $_") for sort keys %methods;
 
+my $twice = Weir->new(start => 0, server => "location /a { return 200; }\nlocation /b { }\nlocation /a { root /x; }");
+my ($said) = ($twice->run_weir('-t'))[1];
+my ($first, $second) = (qr/weir\.conf:(\d+): move what this one says into its braces/, qr/duplicate location "\/a" in \S*weir\.conf:(\d+)/);
+like($said, $second, 'the same location twice');
+is(($said =~ $second)[0] - ($said =~ $first)[0], 2, 'with the place of the first, and what to do');
+
 done_testing;

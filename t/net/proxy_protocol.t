@@ -55,6 +55,7 @@ $unix->write("${v1}GET /real HTTP/1.1\r\n$rest");
 like($unix->read_all, qr/\[192\.0\.2\.1 unix:\]/, 'over a unix socket');
 
 # It may come in parts, and together with what follows.
+my $who = keys %header;    # requests for /who
 for my $header ($v1, v2(0x21, 0x11, $four)) {
     my $client = $weir->client;
     for my $byte (split //, "${header}GET / HTTP/1.1\r\nHost: a\r\n\r\n") {
@@ -67,9 +68,11 @@ for my $header ($v1, v2(0x21, 0x11, $four)) {
     like($client->answer->body, qr/^\[192\.0\.2\.1 /, 'and so does the real address');
     $client->send_request('GET', '/who');
     like($client->answer->body, qr/^127\.0\.0\.1 /, 'which is that of one request only');
+    $who++;
 }
 
 # What is no header gets no answer.
+wait_for(sub { (() = $weir->access_log =~ m{"GET /who HTTP/1.1" 200}g) == $who }, 'the log lines of all requests');
 my $requests = () = $weir->access_log =~ /\n/g;
 for my $bad (
     "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "PROXY TCP4 192.0.2.1\r\n",

@@ -3,6 +3,7 @@
 # access_log: levels, conditions, buffers, several logs, reopening, many workers.
 
 use lib 't/lib';
+use Nginx;
 use Weir;
 
 my $weir = Weir->new(
@@ -114,6 +115,27 @@ for (
     my ($line, $message) = @$_;
     my $other = Weir->new(http => $line, server => '', start => 0);
     like(($other->run_weir('-t'))[1], $message, $line);
+}
+
+# $request_body of a body that was read into memory, as nginx logs it.
+my $origin = Origin->new('*' => { body => 'ok' });
+my %option = (
+    http   => q(log_format b '$request_uri "$request_body" "$request_length"'; access_log %dir%/body.log b; client_body_buffer_size 1k;),
+    server => "location / { proxy_pass $origin->{url}; } location /own { return 200; }"
+      . " location /stream { proxy_pass $origin->{url}; proxy_request_buffering off; }",
+);
+for my $daemon (Weir->new(%option), Nginx->binary ? Nginx->new(%option) : ()) {
+    $daemon->post('/memory', "a=b\n");
+    $daemon->post('/file', 'x' x 100_000);
+    $daemon->post('/own', 'not read');
+    $daemon->get('/none');
+    my $is = $daemon->name;
+    wait_for(sub { $daemon->read_file('body.log') =~ m{^/none}m }, "$is: the lines");
+    my %line = $daemon->read_file('body.log') =~ m{^(/\w+) (".*?") }mg;
+    is($line{'/memory'}, '"a=b\x0A"', "$is: a body in memory");
+    is($line{'/file'},   '"-"',       "$is: in a file");
+    is($line{'/own'},    '"-"',       "$is: that nobody read");
+    is($line{'/none'},   '"-"',       "$is: none");
 }
 
 done_testing;

@@ -6,9 +6,11 @@ use lib 't/lib';
 use Weir;
 use JSON::PP;
 
+my $origin = Origin->new;
+$origin->hold('/slow');
 my $weir = Weir->new(
     main   => 'error_log %dir%/error.log info; error_log %dir%/all.json info json;',
-    server => <<'CONF',
+    server => "location /slow { proxy_read_timeout 100ms; proxy_pass $origin->{url}; }\n" . <<'CONF',
         location /missing { root %dir%/html; }
         location /proxied { proxy_pass http://127.0.0.1:%port1%/x?y; }
         location /asked   { auth_request /judge; root %dir%/html; }
@@ -45,8 +47,12 @@ my ($refused) = grep { ($_->{upstream} // '') =~ /x\?y/ } entries('all.json', $b
 is($refused->{message}, 'connect() failed', 'an origin that refuses');
 is($refused->{while}, 'connecting to upstream', 'while');
 is($refused->{upstream}, 'http://127.0.0.1:' . $weir->port(1) . '/x?y', 'upstream');
+$weir->get('/slow');
+my ($slow) = grep { ($_->{message} // '') eq 'upstream timed out' } entries('all.json', $before + 3);
+is($slow->{timeout}, 'proxy_read_timeout 100ms', 'the directive behind a time-out');
+like($slow->{upstream}, qr{^http://.*/slow$}, 'and the upstream');
 $weir->get('/asked');
-my ($asked) = grep { defined $_->{subrequest} } entries('all.json', $before + 4);
+my ($asked) = grep { defined $_->{subrequest} } entries('all.json', $before + 5);
 is($asked->{subrequest}, '/judge', 'subrequest');
 
 $weir->get('/own/a');

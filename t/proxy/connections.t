@@ -67,4 +67,22 @@ is(length $weir->get('/ratevar/big')->body, 300_000, 'none');
 $start = time;
 is(length $weir->get('/ratevar/big', fields => ['X-Rate: 200k'])->body, 300_000, 'by a variable');
 cmp_ok(time - $start, '>', 0.4, 'takes its time too');
+
+# A foreign source address takes a right that workers keep for it, and nothing else.
+sub rights ($daemon) {
+    my ($worker) = $daemon->workers;
+    return $daemon->read_file("/proc/$worker/status") =~ /^CapEff:\s+([0-9a-f]+)$/m ? hex $1 : -1;
+}
+SKIP: {
+    Test::More::skip('not root', 5) if $>;
+    is(rights($weir), 0, 'workers have no rights');
+    my $foreign = Weir->new(server => <<CONF);
+        location / { proxy_bind \$http_x_from transparent; proxy_pass $tcp->{url}; proxy_connect_timeout 100ms; }
+CONF
+    is(rights($foreign), 1 << 13, 'but CAP_NET_RAW for transparent');
+    is($foreign->get('/', fields => ['X-From: 127.0.0.8'])->body, 'tcp', 'an address of ours');
+    like(peers(), qr/0800007F/, 'is used');
+    $foreign->get('/', fields => ['X-From: 203.0.113.1']);
+    unlike($foreign->error_log, qr/bind\(\) failed/, 'and one that is not');
+}
 done_testing;

@@ -24,7 +24,7 @@ my $weir = Weir->new(
 CONF
 
 is($weir->get('/never')->status, 504, 'no head in time');
-like($weir->error_log, qr/upstream timed out \(110: Connection timed out\) while reading response header from upstream/, 'said');
+like($weir->error_log, qr/upstream timed out \(110: Connection timed out\) while reading response header from upstream, client: .*, timeout: proxy_read_timeout 400ms, upstream: "http/, 'said, with the directive');
 for my $where ('', '/unbuffered') {
     is($weir->get("$where/trickle")->body, 'x' x 12, "$where/trickle: longer than the limit, but never silent for it");
     my $c = $weir->client;
@@ -33,12 +33,12 @@ for my $where ('', '/unbuffered') {
     is($a->body, 'some', "$where/stalls: what came");
     ok(!$a->complete, 'then it is cut');
 }
-like($weir->error_log, qr/upstream timed out \(110: Connection timed out\) while reading upstream/, 'said');
+like($weir->error_log, qr/upstream timed out \(110: Connection timed out\) while reading upstream, client: .*, timeout: proxy_read_timeout 400ms, upstream: "http/, 'said, with the directive');
 
 my $big = 'b' x 20_000_000;
 my $a = $weir->post('/sink', $big);
 is($a && $a->status, 504, 'an origin that takes nothing');
-like($weir->error_log, qr/upstream timed out \(110: Connection timed out\) while sending request to upstream/, 'said');
+like($weir->error_log, qr/upstream timed out \(110: Connection timed out\) while sending request to upstream, client: .*, timeout: proxy_send_timeout 400ms, upstream: "http/, 'said, with the directive');
 is($weir->post('/slow', 'b' x 300_000)->body, 'took it', 'one that is slow may go on');
 
 # A client that is slow with its body is not the origin's fault.
@@ -53,7 +53,7 @@ is($origin->last_request->{body}, 'abcdef', 'arrives');
 
 $a = $weir->get('/full/x');
 is($a->status, 504, 'no connection in time');
-like($weir->error_log, qr/upstream timed out \(110: Connection timed out\) while connecting to upstream/, 'said');
+like($weir->error_log, qr/upstream timed out \(110: Connection timed out\) while connecting to upstream, client: .*, timeout: proxy_connect_timeout 300ms, upstream: "http/, 'said, with the directive');
 
 # A client that does not read: the origin waits as long as it takes.
 my $waits = Origin->new('/large' => { body => 'z' x 100_000, repeat => 100 });

@@ -85,4 +85,29 @@ pass('a reset of the client ends it');
 is($weir->request('GET', '/ws', fields => [])->status, 502, '101 without Upgrade is refused');
 is($weir->request('GET', '/never/ws', fields => [ 'Connection: upgrade', 'Upgrade: websocket' ])->status, 502, 'or when it is not passed on');
 is($weir->request('GET', '/no', fields => [ 'Connection: upgrade', 'Upgrade: websocket' ])->body, 'no upgrade', 'an origin may decline');
+
+# The client's socket may be full at the moment of the 101: it is sent when there is room, and the tunnel begins then. Where
+# that moment lies depends on the system, so it is looked for.
+my $filler = join '', map { "GET /fill HTTP/1.1\r\nHost: a\r\n\r\n" } 1 .. 1;
+$weir = Weir->new(server => <<CONF);
+    listen 127.0.0.1:%port0% sndbuf=4k;
+    location /fill { return 200 "${\('f' x 1500)}"; }
+    location /ws { proxy_pass $origin->{url}; proxy_set_header Upgrade \$http_upgrade; proxy_set_header Connection upgrade; }
+CONF
+my $failed = '';
+for my $n (1 .. 40) {
+    my $client = $weir->client(0, rcvbuf => 2048);
+    my $asked  = $origin->requests('/ws');
+    $client->write($filler x $n . "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    # until it is switched, or stands still behind what we do not read
+    for (1 .. 10) {
+        last if $origin->requests('/ws') > $asked;
+        select undef, undef, undef, 0.005;
+    }
+    $client->answer for 1 .. $n;
+    my $answer = $client->answer(head => 1);
+    $client->write('ping');
+    $failed .= " $n" if !$answer || $answer->status != 101 || $client->read_bytes(4) ne 'ping';
+}
+is($failed, '', 'behind so many responses that nobody has read');
 done_testing;

@@ -195,6 +195,22 @@ $other->get('/m', fields => ['Forwarded: for=203.0.113.7']);
 my ($copy) = grep { $_->{path} eq '/judge' } $origin->wait_requests(2);
 is(Origin::field($copy, 'X-Judge'), '203.0.113.7', 'and so has a mirror');
 
+# Addresses that nobody trusted has told are counted.
+my $count = sub ($daemon) { ($daemon->ctl('status'))[1] =~ /^realip_ignored_total: (\d+)$/m ? $1 : 'none' };
+my $counted = Weir->new(server => <<'CONF');
+    set_real_ip_from 127.0.0.2;
+    real_ip_header CF-Connecting-IP;
+    location / { set_real_ip_from 127.0.0.2; return 200 $remote_addr; }
+CONF
+is($count->($counted), 0, 'none ignored');
+is($counted->get('/', fields => ['CF-Connecting-IP: 203.0.113.7'])->body, '127.0.0.1', 'a forged address');
+$counted->get('/');
+is($count->($counted), 1, 'is counted once');
+my $edge = Client->new($counted->port, from => '127.0.0.2');
+$edge->send_request('GET', '/', fields => ['CF-Connecting-IP: 203.0.113.7'], close => 1);
+is($edge->answer->body, '203.0.113.7', 'that of the edge holds');
+is($count->($counted), 1, 'and is not');
+
 for my $bad ('set_real_ip_from', 'set_real_ip_from 1.2.3.4/33', 'set_real_ip_from 1.2.3.4:80', 'set_real_ip_from ""', 'real_ip_header',
     'real_ip_header "a b"', 'real_ip_recursive maybe', 'real_ip_header A; real_ip_header B')
 {

@@ -54,6 +54,8 @@ struct exchange_kind {
     enum phase_result (*respond)(struct exchange *x, int status);
     /* Stops the response's source, or the relay. Called once: at exchange_finish (STOP_DONE) or exchange_abort. */
     void (*stop)(struct exchange *x, enum stop why);
+    /* A denial with 401 is to be told later: phase_resume comes. False: at once. NULL: always at once. */
+    bool (*delay_denial)(struct exchange *x);
     void (*log)(struct exchange *x); /* the log phase, once, when the exchange is over */
     void (*describe)(const struct log_context *ctx,
                      struct text *t); /* CONTAINER_OF(ctx, struct exchange, log_ctx) */

@@ -233,8 +233,20 @@ phase_step_told(struct exchange *x)
     }
     r = phase_step(x);
     if (run != NULL && phase >= HTTP_PREACCESS)
-        explain_result(phase, name, line, r, x->resume);
+        explain_result(phase, name, line, r == PHASE_JUMP && x->phase.denied != 0 ? PHASE_DONE : r,
+                       x->resume);
     return r;
+}
+
+/* A refusal that is told at once, or later: the cursor then waits at HTTP_POST_ACCESS, where phase_step goes on. */
+static enum phase_result
+phase_denied(struct exchange *x, int status)
+{
+    x->phase.denied = 0;
+    if (status != 401 || x->kind->delay_denial == NULL || !x->kind->delay_denial(x))
+        return phase_respond(x, status);
+    x->phase = (struct phase_pos){ .phase = HTTP_POST_ACCESS, .denied = (uint16_t)status };
+    return PHASE_WAIT;
 }
 
 /* The phases at which the engine itself has something to do. */
@@ -247,15 +259,13 @@ static inline ALWAYS_INLINE enum phase_result
 phase_advance(struct exchange *x, const struct phase_lists *lists)
 {
     uint32_t stops = ENGINE_PHASES | (lists != NULL ? lists->filled : 0);
-    uint16_t denied = x->phase.denied;
 
     x->phase.phase = (uint8_t)__builtin_ctz(stops & (~UINT32_C(1) << x->phase.phase));
     x->phase.index = 0;
-    if (x->phase.phase == HTTP_POST_ACCESS && denied != 0) {
-        x->phase.denied = 0;
+    if (x->phase.phase == HTTP_POST_ACCESS && x->phase.denied != 0) {
         EXPLAIN("phase", explain_place(x->scope, "satisfy", S("")),
                 "access: nobody allowed it, so the refusal holds");
-        return phase_respond(x, denied);
+        return phase_denied(x, x->phase.denied);
     }
     if (x->phase.phase == HTTP_LOG)
         return phase_respond(x, 404); /* nobody had anything for this target */
@@ -276,6 +286,12 @@ phase_step(struct exchange *x)
     const struct phase_lists *lists = x->scope->phases;
     unsigned phase = x->phase.phase;
 
+    if (phase == HTTP_POST_ACCESS && x->phase.denied != 0) {
+        int status = x->phase.denied;
+
+        x->phase.denied = 0;
+        return phase_respond(x, status);
+    }
     if (lists == NULL || x->phase.index >= lists->n[phase] || phase_is_skipped(x))
         return phase_advance(x, lists);
     return lists->run[phase][x->phase.index](x);
@@ -368,8 +384,10 @@ phase_deny(struct exchange *x, int status)
 {
     const struct phase_lists *lists = x->scope->phases;
 
-    if (lists == NULL || !lists->settings.satisfy_any || x->phase.phase != HTTP_ACCESS)
+    if (x->phase.phase != HTTP_ACCESS)
         return phase_respond(x, status);
+    if (lists == NULL || !lists->settings.satisfy_any)
+        return phase_denied(x, status);
     EXPLAIN("phase", explain_place(x->scope, "satisfy", S("")),
             "access: refused with %d, unless another check allows it", status);
     /* A challenge tells the client how to get in, so it wins over a plain refusal. */

@@ -243,14 +243,28 @@ conf_set_conditions(struct conf_load *l, const struct directive *d, struct conf_
     return true;
 }
 
+static bool
+holds(struct exchange *x, const struct template *t)
+{
+    struct str value = template_expand(x, t);
+
+    return value.len > 0 && !str_eq(value, S("0"));
+}
+
 bool
 conditions_hold(struct exchange *x, const struct vec *conditions)
 {
-    VEC_FOREACH (t, struct template, conditions) {
-        struct str value = template_expand(x, t);
-
-        if (value.len == 0 || str_eq(value, S("0")))
+    VEC_FOREACH (t, struct template, conditions)
+        if (!holds(x, t))
             return false;
-    }
     return true;
+}
+
+bool
+conditions_any(struct exchange *x, const struct vec *conditions)
+{
+    VEC_FOREACH (t, struct template, conditions)
+        if (holds(x, t))
+            return true;
+    return false;
 }

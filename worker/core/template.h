@@ -50,5 +50,7 @@ bool conf_set_conditions(struct conf_load *l, const struct directive *d, struct 
                          void *conf);
 /* Whether all of them are neither empty nor "0"; true for none. */
 bool conditions_hold(struct exchange *x, const struct vec *conditions);
+/* Whether one of them is; false for none. */
+bool conditions_any(struct exchange *x, const struct vec *conditions);
 
 #endif

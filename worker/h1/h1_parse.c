@@ -342,11 +342,11 @@ parse_request_fields(const char *p, const char *end, const struct h1_limits *lim
             return why;
         if (++count > limits->max_fields)
             return "too many header lines";
-        if (f.kind > NAME_UNDERSCORE || (f.kind == NAME_UNDERSCORE && !limits->underscores)) {
-            if (!limits->ignore_invalid_names)
-                return "invalid header line";
+        if (f.kind == NAME_ODD && !limits->ignore_invalid_names)
+            return "invalid header line"; /* nginx differs: it takes any name then */
+        if (limits->ignore_invalid_names &&
+            (f.kind > NAME_UNDERSCORE || (f.kind == NAME_UNDERSCORE && !limits->underscores)))
             continue;
-        }
         if (fields_add(fields, f.id, f.name, f.value) == NULL) {
             *status = 500;
             return "no memory for header lines";

@@ -766,22 +766,33 @@ h1_tunnel(struct exchange *x)
     return true;
 }
 
-static struct conn *
-h1_take_conn(struct exchange *x)
+static enum io
+h1_take_conn(struct exchange *x, struct conn **taken)
 {
     struct h1 *h = x->sink_data;
     struct conn *c = h->c;
     struct str ahead = h->in != NULL ? buf_str(h->in) : h->body.rest;
 
-    if (h->state != H1_RUNNING || !h1_output_head(h) || h1_output_flush(h) != H1_OUT_SENT ||
-        !conn_unread(c, ahead))
-        return NULL;
+    if (h->state != H1_RUNNING || !h1_output_head(h))
+        return IO_ERROR;
+    switch (h1_output_flush(h)) {
+    case H1_OUT_SENT:
+        break;
+    case H1_OUT_BLOCKED:
+    case H1_OUT_LIMITED:
+        return IO_AGAIN; /* h1_output goes on with it, and waits for the client */
+    case H1_OUT_FAILED:
+        return IO_ERROR;
+    }
+    if (!conn_unread(c, ahead))
+        return IO_ERROR;
     buf_put(h->in);
     h->in = NULL;
     h->body.rest = STR_NONE;
     timer_stop(&c->timer);
     h1_enter(h, H1_TUNNEL);
-    return c;
+    *taken = c;
+    return IO_OK;
 }
 
 static void

@@ -26,8 +26,9 @@ struct codec {
     /* From the head on, both bodies are raw and flushed; h1: 101/CONNECT, h2: RFC 8441. False: impossible here. */
     bool (*tunnel)(struct exchange *x);
     /* A tunnel on a whole connection (h1): hands it over, with bytes read ahead in c->in; NULL: it cannot (h2). The
-     * exchange stays until tunnel_ended. */
-    struct conn *(*take_conn)(struct exchange *x);
+     * exchange stays until tunnel_ended. AGAIN: the client has not taken the head yet; the exchange is made ready when
+     * it takes more. */
+    enum io (*take_conn)(struct exchange *x, struct conn **c);
     void (*tunnel_ended)(struct exchange *x);
     /* Connection: close at the next head, GOAWAY in two steps. For each client connection of a draining worker. */
     void (*drain)(struct conn *c);

@@ -161,6 +161,7 @@ static const struct page {
     { 504, PAGE("504 Gateway Time-out") },
     { 505, PAGE("505 HTTP Version Not Supported") },
     { 507, PAGE("507 Insufficient Storage") },
+    { 508, PAGE("508 Loop Detected") },
 };
 
 static const struct page *

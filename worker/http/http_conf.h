@@ -67,9 +67,11 @@ struct http_conf {
     bool internal;
     struct http_types *types;
     struct str default_type;
-    uint32_t satisfy;              /* enum satisfy */
+    uint32_t satisfy; /* enum satisfy */
+    uint64_t auth_delay_ms;
     uint64_t client_max_body_size; /* 0: unlimited */
     uint64_t client_body_buffer_size, client_body_timeout_ms;
+    struct vec client_body_early_read; /* conditions, any of which makes it so */
     uint32_t client_body_in_file_only; /* 0 off, 1 on, 2 clean */
     bool client_body_in_single_buffer;
     struct temp_path client_body_temp_path;

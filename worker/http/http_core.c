@@ -13,6 +13,7 @@
 #include "common/event/offload.h"
 #include "worker/http/filter.h"
 #include "worker/http/location_lint.h"
+#include "worker/http/request_body.h"
 #include "worker/http/server.h"
 
 /* ---- names of values ---- */
@@ -463,6 +464,7 @@ static const struct directive http_directives[] = {
     D_NO_OP("variables_hash_bucket_size", HTTP, ARGS(1, 1), NO_HASH),
     D_NO_OP("msie_padding", HSL, ARGS(1, 1), "no browser in use needs padded error pages"),
     D_NO_OP("msie_refresh", HSL, ARGS(1, 1), "no browser in use needs it"),
+    D_NO_OP("open_file_cache_events", HSL, ARGS(1, 1), "files are looked at as valid= says"),
     D_NO_OP("directio_alignment", HSL, ARGS(1, 1), "the file system is asked"),
     D_NO_OP("aio_write", HSL, ARGS(1, 1), "temporary files are written where it costs least"),
     D_NO_OP("connection_pool_size", HS, ARGS(1, 1), "memory comes from pools of the worker"),
@@ -507,10 +509,14 @@ static const struct directive http_core_directives[] = {
     /* access */
     D_ENUM("satisfy", HSL, T, satisfy, satisfy_names, DEFAULT(all)),
 
+    D_MSEC("auth_delay", HSL, T, auth_delay_ms, DEFAULT(0)),
+
     /* the request's body */
     D_SIZE("client_max_body_size", HSL, T, client_max_body_size, DEFAULT(1m)),
     D_SIZE("client_body_buffer_size", HSL, T, client_body_buffer_size, DEFAULT(8k)),
     D_MSEC("client_body_timeout", HSL, T, client_body_timeout_ms, DEFAULT(60s)),
+    D_CALL("client_body_early_read", HS, ARGS(1, ARGS_ANY), conf_set_conditions,
+           FIELD(T, client_body_early_read)),
     D_ENUM("client_body_in_file_only", HSL, T, client_body_in_file_only, body_file_names,
            DEFAULT(off)),
     D_FLAG("client_body_in_single_buffer", HSL, T, client_body_in_single_buffer, DEFAULT(off)),
@@ -555,13 +561,39 @@ static const struct directive http_core_directives[] = {
 
 #undef T
 
+/* The body before anything else, so that all can ask for it. */
+static enum phase_result
+read_body_early(struct exchange *x)
+{
+    struct request *r = request_of(x);
+    enum body_state state = request_body_state(r);
+
+    if (state == BODY_AWAITED && !conditions_any(x, &HTTP_CONF(r)->client_body_early_read))
+        return PHASE_NEXT;
+    return state == BODY_NONE ? PHASE_NEXT : request_body_collect(r);
+}
+
+static bool
+read_body_early_wanted(const struct scope *s)
+{
+    return http_conf(s)->client_body_early_read.len > 0;
+}
+
 static const struct phase_entry http_core_phases[] = {
-    { .phase = HTTP_FIND_LOCATION, .run = location_find }, { 0 }
+    { .phase = HTTP_POST_READ, .run = read_body_early, .wanted = read_body_early_wanted },
+    { .phase = HTTP_FIND_LOCATION, .run = location_find },
+    { 0 }
+};
+
+static const struct lint_check http_checks[] = {
+    { "certificate-name", "server_name", http_lint_certificate },
+    { 0 },
 };
 
 struct module http_module = {
     .name = "http",
     .directives = http_directives,
+    .lint = http_checks,
 };
 
 struct module http_core_module = {

@@ -8,6 +8,7 @@
  */
 #include "common/base/escape.h"
 #include "worker/core/explain.h"
+#include "worker/http/grams.h"
 #include "worker/http/http_core.h"
 #include "worker/http/redirect.h"
 #include "worker/http/request_body.h"
@@ -22,11 +23,20 @@ struct trie_node {
     uint32_t n, cap;
 };
 
+/* A pattern, with a text that it needs; one that needs one of several texts has several of these. */
+struct location_gate {
+    struct grams needed;
+    struct location *loc;
+};
+
 struct location_tree {
     struct trie_node *root;
-    struct vec regexes; /* of struct location *, in text order */
+    struct vec regexes; /* of struct location_gate, in text order */
     struct hash named;  /* "@name" -> struct location * */
+    bool use_grams;     /* there are enough patterns for the time that it takes to look for texts */
 };
+
+enum { PATTERNS_FEW = 4 };
 
 /* ---- the radix tree ---- */
 
@@ -251,9 +261,12 @@ limit_except_set(struct conf_load *l, const struct directive *d, struct conf_nod
 /* ---- after loading ---- */
 
 static bool
-duplicate(struct conf_load *l, const struct location *loc)
+duplicate(struct conf_load *l, const struct location *loc, const struct location *first)
 {
-    return conf_fail_at(l, loc->pos, "duplicate location \"%.*s\"", STR(loc->name));
+    conf_fail_at(l, loc->pos, "duplicate location \"%.*s\"", STR(loc->name));
+    conf_hint(l, "the first one is in %.*s:%u: move what this one says into its braces",
+              STR(config_pos_file(conf_config(l), first->pos)), first->pos.line);
+    return false;
 }
 
 static bool
@@ -266,7 +279,7 @@ tree_add_path(struct conf_load *l, struct location_tree *t, struct location *loc
         return conf_fail_at(l, loc->pos, "out of memory");
     place = loc->kind == LOCATION_EXACT ? &node->exact : &node->prefix;
     if (*place != NULL)
-        return duplicate(l, loc);
+        return duplicate(l, loc, *place);
     *place = loc;
     if (!loc->auto_redirect || loc->kind == LOCATION_EXACT || loc->name.len < 2 ||
         loc->name.ptr[loc->name.len - 1] != '/')
@@ -279,24 +292,44 @@ tree_add_path(struct conf_load *l, struct location_tree *t, struct location *loc
 }
 
 static bool
+add_gate(struct location_tree *t, const struct grams *needed, struct location *loc)
+{
+    struct location_gate *gate = vec_push(&t->regexes);
+
+    if (gate != NULL)
+        *gate = (struct location_gate){ *needed, loc };
+    return gate != NULL;
+}
+
+static bool
+tree_add_regex(struct conf_load *l, struct location_tree *t, struct location *loc)
+{
+    static const struct grams nothing;
+    struct vec needed;
+    bool good = true;
+
+    vec_init(&needed, NULL, sizeof(struct grams));
+    if (!grams_of_pattern(loc->name, &needed))
+        good = add_gate(t, &nothing, loc);
+    VEC_FOREACH (g, const struct grams, &needed)
+        good = good && add_gate(t, g, loc);
+    vec_free(&needed);
+    return good || conf_fail_at(l, loc->pos, "out of memory");
+}
+
+static bool
 tree_add(struct conf_load *l, struct location_tree *t, struct location *loc)
 {
-    struct location **slot;
-
     switch (loc->kind) {
     case LOCATION_PREFIX:
     case LOCATION_PREFIX_NO_REGEX:
     case LOCATION_EXACT:
         return tree_add_path(l, t, loc);
     case LOCATION_REGEX:
-        slot = VEC_PUSH(&t->regexes, struct location *);
-        if (slot == NULL)
-            return conf_fail_at(l, loc->pos, "out of memory");
-        *slot = loc;
-        return true;
+        return tree_add_regex(l, t, loc);
     case LOCATION_NAMED:
         if (hash_get(&t->named, loc->name) != NULL)
-            return duplicate(l, loc);
+            return duplicate(l, loc, hash_get(&t->named, loc->name));
         return hash_set(&t->named, loc->name, loc) || conf_fail_at(l, loc->pos, "out of memory");
     }
     return true;
@@ -317,7 +350,7 @@ tree_make(struct conf_load *l, const struct vec *locations, bool *failed)
     t = ARENA_NEW(a, struct location_tree);
     if (t == NULL || (t->root = node_new(a, S(""))) == NULL)
         return NULL;
-    vec_init(&t->regexes, a, sizeof(struct location *));
+    vec_init_one(&t->regexes, a, sizeof(struct location_gate));
     hash_init(&t->named, a);
     VEC_FOREACH (it, struct location *, locations) {
         struct location *loc = *it;
@@ -329,6 +362,7 @@ tree_make(struct conf_load *l, const struct vec *locations, bool *failed)
         good = !nested_failed && good;
         good = tree_add(l, t, loc) && good;
     }
+    t->use_grams = t->regexes.len >= PATTERNS_FEW;
     *failed = !good;
     return t;
 }
@@ -394,20 +428,60 @@ search_paths(const struct location_tree *t, struct str uri, struct location **fo
     }
 }
 
-/* r gets the captures; NULL: nobody does. */
+/* One look for a location. */
+struct search {
+    struct request *r; /* gets the captures; NULL: nobody does */
+    struct str uri;
+    struct location *found; /* the best so far; NULL: none */
+    bool has_grams;
+    struct grams absent; /* of uri */
+};
+
+static enum found search(struct search *s, const struct location_tree *t);
+
+static bool
+search_regexes(struct search *s, const struct location_tree *t)
+{
+    const struct location *tried = NULL;
+    const bool telling = explain_on;
+    bool use_grams = t->use_grams && !telling; /* each pattern is told of */
+
+    if (use_grams && !s->has_grams) {
+        grams_of_subject(s->uri, &s->absent);
+        s->has_grams = true;
+    }
+    VEC_FOREACH (gate, const struct location_gate, &t->regexes) {
+        struct location *loc = gate->loc;
+        bool fits;
+
+        if (loc == tried || (use_grams && !grams_may_have(&s->absent, &gate->needed)))
+            continue;
+        tried = loc;
+        fits = named_regex_match(s->r, loc->regex, s->uri);
+        if (UNLIKELY(telling))
+            explain_candidate("pattern", loc, fits ? "matches" : "does not match");
+        if (!fits)
+            continue;
+        s->found = loc;
+        if (loc->tree != NULL)
+            search(s, loc->tree);
+        return true;
+    }
+    return false;
+}
+
 static enum found
-search(struct request *r, struct str uri, const struct location_tree *t, struct location **found)
+search(struct search *s, const struct location_tree *t)
 {
     struct location *prefix = NULL;
-    const bool telling = explain_on;
-    enum found how = search_paths(t, uri, &prefix);
+    enum found how = search_paths(t, s->uri, &prefix);
 
     if (prefix != NULL)
-        *found = prefix;
+        s->found = prefix;
     if (how == FOUND_FINAL || how == FOUND_REDIRECT)
         return how;
     if (prefix != NULL && prefix->tree != NULL) {
-        enum found nested = search(r, uri, prefix->tree, found);
+        enum found nested = search(s, prefix->tree);
 
         if (nested == FOUND_FINAL || nested == FOUND_REDIRECT)
             return nested;
@@ -417,29 +491,17 @@ search(struct request *r, struct str uri, const struct location_tree *t, struct 
             EXPLAIN("location", prefix->pos, "because of \"^~\" no regular expression is tried");
         return how;
     }
-    VEC_FOREACH (it, struct location *, &t->regexes) {
-        bool fits = named_regex_match(r, (*it)->regex, uri);
-
-        if (UNLIKELY(telling))
-            explain_candidate("pattern", *it, fits ? "matches" : "does not match");
-        if (!fits)
-            continue;
-        *found = *it;
-        if ((*it)->tree != NULL)
-            search(r, uri, (*it)->tree, found);
-        return FOUND_FINAL;
-    }
-    return how;
+    return t->regexes.len > 0 && search_regexes(s, t) ? FOUND_FINAL : how;
 }
 
 struct location *
 location_of_uri(const struct server *s, struct str uri)
 {
-    struct location *found = NULL;
+    struct search look = { .uri = uri };
 
-    if (s->tree == NULL || search(NULL, uri, s->tree, &found) == FOUND_REDIRECT)
+    if (s->tree == NULL || search(&look, s->tree) == FOUND_REDIRECT)
         return NULL;
-    return found;
+    return look.found;
 }
 
 /* ---- the phase ---- */
@@ -502,24 +564,28 @@ enum phase_result
 location_find(struct exchange *x)
 {
     struct request *r = request_of(x);
-    struct location *found = NULL;
+    struct search look;
     enum found how = FOUND_NOTHING;
 
     r->uri_changed = r->uri_replaced = false;
     r->location = NULL;
     x->scope = r->server->scope;
+    look.r = r;
+    look.uri = r->uri;
+    look.found = NULL;
+    look.has_grams = false;
     if (r->server->tree != NULL)
-        how = search(r, r->uri, r->server->tree, &found);
-    if (how == FOUND_REDIRECT) {
-        EXPLAIN("location", found->pos, "\"%.*s\" lacks the last \"/\": the client is redirected",
-                STR(r->uri));
-        return redirect_to_slash(r, found);
-    }
-    if (found != NULL)
-        location_enter(r, found);
+        how = search(&look, r->server->tree);
+    if (look.found != NULL)
+        location_enter(r, look.found);
     else
         EXPLAIN("location", r->server->pos, "none fits \"%.*s\": the server's own settings hold",
                 STR(r->uri));
+    if (how == FOUND_REDIRECT) {
+        EXPLAIN("location", look.found->pos,
+                "\"%.*s\" lacks the last \"/\": the client is redirected", STR(r->uri));
+        return redirect_to_slash(r, look.found);
+    }
     if (HTTP_CONF(r)->internal && !r->internal) {
         EXPLAIN("location", explain_place(x->scope, "internal", S("")),
                 "clients may not ask for it");

@@ -24,6 +24,7 @@ enum { MEMBER_MAX = 1024 }; /* bytes of a text in an error line in JSON */
 uint16_t requests_total, requests_reading, requests_writing;
 void (*request_describe_upstream)(const struct request *r, struct text *t);
 bool (*request_outlives_client)(const struct request *r);
+bool request_takes_connect;
 
 /* ---- the exchange's kind ---- */
 
@@ -37,6 +38,47 @@ request_stop(struct exchange *x, enum stop why)
     request_body_stop(r);
 }
 
+/* auth_delay: all refusals for want of a password take the same time. */
+struct denial {
+    struct timer timer;
+    struct abort_hook on_abort;
+    struct exchange *x;
+};
+
+static void
+denial_on_time(struct timer *t)
+{
+    struct denial *d = CONTAINER_OF(t, struct denial, timer);
+
+    exchange_off_abort(&d->on_abort);
+    phase_resume(d->x);
+    exchange_release(d->x, "auth_delay");
+}
+
+static void
+denial_on_abort(struct abort_hook *h, struct exchange *x)
+{
+    timer_forget(&CONTAINER_OF(h, struct denial, on_abort)->timer);
+    exchange_release(x, "auth_delay");
+}
+
+static bool
+request_delay_denial(struct exchange *x)
+{
+    uint64_t ms = http_conf(x->scope)->auth_delay_ms;
+    struct denial *d = ms > 0 ? ARENA_NEW(&x->mem->arena, struct denial) : NULL;
+
+    if (d == NULL)
+        return false;
+    d->x = x;
+    d->timer.on_time = denial_on_time;
+    d->on_abort.run = denial_on_abort;
+    exchange_hold(x, "auth_delay");
+    exchange_on_abort(x, &d->on_abort);
+    timer_set(&d->timer, ms);
+    return true;
+}
+
 static void
 request_log(struct exchange *x)
 {
@@ -44,7 +86,7 @@ request_log(struct exchange *x)
 
     if ((x->parent == NULL || HTTP_CONF(r)->log_subrequest) && LIKELY(!explain_on))
         phase_run_all(x, HTTP_LOG);
-    request_body_end(r);
+    request_body_end(r); /* the log may have shown it */
 }
 
 static void
@@ -79,7 +121,7 @@ request_describe(const struct log_context *ctx, struct text *t)
         text_add(t, r->server->name);
     }
     describe_quoted(t, ", request: \"", root->line);
-    if (r != root)
+    if (x->parent != NULL)
         describe_quoted(t, ", subrequest: \"", r->uri);
     if (request_describe_upstream != NULL)
         request_describe_upstream(r, t);
@@ -96,18 +138,25 @@ member(struct json *j, const char *key, struct str value)
     json_str(j, str_upto(value, num_min(value.len, MEMBER_MAX)));
 }
 
-/* What stands in quotes behind `, upstream: `. */
+/* What stands in quotes behind `, upstream: `; before it there may be `, timeout: ...`. */
 static void
 upstream_member(struct json *j, const struct request *r)
 {
+    static const struct str timeout = S_INIT(", timeout: ");
     struct text t;
     size_t quote;
+    struct str all;
 
     if (request_describe_upstream == NULL)
         return;
     text_init(&t, NULL);
     request_describe_upstream(r, &t);
-    quote = str_find(str_n(t.ptr, t.len), '"');
+    all = str_n(t.ptr, t.len);
+    quote = str_find(all, '"');
+    if (!t.failed && str_starts(all, timeout)) {
+        all = str_from(all, timeout.len);
+        member(j, "timeout", str_upto(all, str_find(all, ',')));
+    }
     if (!t.failed && quote + 1 < t.len)
         member(j, "upstream", str_n(t.ptr + quote + 1, t.len - quote - 2));
     text_free(&t);
@@ -128,7 +177,7 @@ request_members(const struct log_context *ctx, struct json *j)
     if (r->server != NULL)
         member(j, "server", r->server->name);
     member(j, "request", root->line);
-    if (r != root)
+    if (x->parent != NULL)
         member(j, "subrequest", r->uri);
     upstream_member(j, r);
     member(j, "host", fields_value(&root->fields, FIELD_HOST));
@@ -138,6 +187,7 @@ request_members(const struct log_context *ctx, struct json *j)
 const struct exchange_kind http_exchange_kind = {
     .respond = error_page_respond,
     .stop = request_stop,
+    .delay_denial = request_delay_denial,
     .log = request_log,
     .describe = request_describe,
     .members = request_members,
@@ -224,7 +274,7 @@ check_host(struct request *r, const struct target *t)
             return (struct verdict){ 400, "client sent invalid host header" };
         r->authority = host->value;
     }
-    if (t->form == TARGET_ABSOLUTE || (r->authority.len == 0 && t->form == TARGET_AUTHORITY)) {
+    if (t->form == TARGET_ABSOLUTE || t->form == TARGET_AUTHORITY) {
         if (!authority_parse(t->authority, a, &r->host, &port))
             return (struct verdict){ 400, "client sent invalid host in request line" };
         r->authority = t->authority;
@@ -249,11 +299,30 @@ check_fields(const struct request *r)
     return fine;
 }
 
+/* RFC 9110, 9.3.6: a host and a port, and no content. What follows is the tunnel's, or of unknown meaning. */
 static struct verdict
-check_method(const struct request *r, const struct target *t)
+check_connect(struct request *r, const struct target *t)
+{
+    size_t colon = str_rfind(t->authority, ':');
+    uint32_t port;
+
+    r->keepalive = false;
+    if (!request_takes_connect || r->version == HTTP_10)
+        return (struct verdict){ 405, "client sent CONNECT method" };
+    if (t->form != TARGET_AUTHORITY || !num_parse_u32(str_from(t->authority, colon + 1), &port) ||
+        port == 0 || port > UINT16_MAX)
+        return (struct verdict){ 400, "client sent CONNECT without host and port" };
+    if (r->content_length >= 0 || r->body_chunked)
+        return (struct verdict){ 400, "client sent CONNECT with a body" };
+    r->uri = S("/");
+    return fine;
+}
+
+static struct verdict
+check_method(struct request *r, const struct target *t)
 {
     if (r->method == METHOD_CONNECT)
-        return (struct verdict){ 405, "client sent CONNECT method" };
+        return check_connect(r, t);
     if (t->form != TARGET_ORIGIN && t->form != TARGET_ABSOLUTE)
         return (struct verdict){ 400, "client sent invalid request" };
     return fine;
@@ -291,6 +360,7 @@ check_path(struct request *r, const struct target *t)
         return fine;
     }
     text_init(&path, request_arena(r));
+    r->uri = S(""); /* for the log */
     if (!target_normalise(t->path, merge, &path, &plain))
         return (struct verdict){ 400, "client sent invalid request" };
     r->uri = text_str(&path);
@@ -337,7 +407,7 @@ request_check(struct request *r)
     v = check_fields(r);
     if (v.status == 0)
         v = check_method(r, &t);
-    if (v.status == 0)
+    if (v.status == 0 && r->method != METHOD_CONNECT)
         v = check_path(r, &t);
     if (v.status == 0 && r->method == METHOD_TRACE)
         v = (struct verdict){ 405, "client sent TRACE method" };

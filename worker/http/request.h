@@ -54,6 +54,7 @@ struct request {
     int64_t content_length; /* -1: not told */
     bool body_chunked;      /* or otherwise of unknown length */
     bool without_body;      /* a child that does not see the body of its root */
+    bool clone;             /* a child that does once more what its parent does */
     uint64_t head_len;      /* bytes of the head */
     uint64_t length;        /* bytes of head and body that were read: $request_length */
 
@@ -135,6 +136,9 @@ enum { REQUEST_URI_CHANGES = 10 };
  * (proxy_ignore_client_abort, a cache fill). NULL: nothing, no. */
 extern void (*request_describe_upstream)(const struct request *r, struct text *t);
 extern bool (*request_outlives_client)(const struct request *r);
+
+/* Set at load by the module that handles CONNECT where the configuration has it do so; else it is answered 405. */
+extern bool request_takes_connect;
 
 /* Counter ids, shared by the codecs: requests so far; now reading a head; now answering. */
 extern uint16_t requests_total, requests_reading, requests_writing;

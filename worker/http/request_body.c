@@ -204,6 +204,11 @@ collect_step(struct request_body_data *b)
     /* the first bytes lie in the head's buffer most often */
     if (b->received > 0 && spool_room(b->spool, &room, 1, hint) == 0)
         return false; /* on_space comes */
+    if (spool_ended(b->spool) ==
+        SPOOL_FAILED) { /* neither memory nor disk: the rest is not wanted */
+        body_fail(b, 500);
+        return false;
+    }
 
     batch_init(&batch, PULL_WANT, PIECE_MEM);
     batch.room = room.iov_base;

@@ -46,9 +46,9 @@ struct str request_body_text(struct request *r);
 struct str request_body_file(struct request *r);
 /* Codecs tell here that bytes, the end or a failure may be had from codec->body. */
 void request_body_ready(struct request *r);
-/* The exchange is over, and for its log the body stays as far as it was read: for request.c. */
+/* The response is over: nothing more is read. What was read stays for the log, until request_body_end; cursors of detached
+ * children live on. Both for request.c. */
 void request_body_stop(struct request *r);
-/* The exchange ends. Cursors of detached children live on. */
 void request_body_end(struct request *r);
 
 #endif

@@ -19,6 +19,19 @@ enum {
 
 /* ---- making a child ---- */
 
+/* A detached child may outlive the connection that its client's address hangs on. */
+static void
+keep_client(struct exchange *x, struct exchange *parent)
+{
+    const struct addr *client = conn_client(parent);
+    struct addr *copy = client != NULL ? ARENA_NEW(&x->mem->arena, struct addr) : NULL;
+
+    if (copy == NULL)
+        return;
+    *copy = *client;
+    x->client = copy;
+}
+
 static bool
 set_target(struct request *c, const struct subrequest_options *o)
 {
@@ -49,7 +62,9 @@ copy_request(struct request *c, const struct request *parent, const struct subre
     if (o->detached)
         c->codec = NULL; /* it has no client */
     c->internal = true;
-    c->uri_changed = c->uri_as_sent = c->error_page_used = false;
+    c->uri_changed = c->error_page_used = false;
+    c->uri_as_sent = o->clone && parent->uri_as_sent;
+    c->clone = o->clone;
     c->uri_changes = REQUEST_URI_CHANGES;
     c->bytes_sent = c->body_sent = 0;
     c->limit_rate_set = false;
@@ -74,11 +89,8 @@ static const struct sink_ops drain_sink;
 static void
 on_child_done(struct exchange *x, void *data)
 {
-    struct request *c = request_of(x);
     const struct subrequest_options *o = data;
 
-    if (c->x.detached)
-        request_body_end(c);
     if (o->done != NULL)
         o->done(x, o->done_data);
 }
@@ -124,6 +136,8 @@ subrequest_new(struct request *parent, const struct subrequest_options *o)
     exchange_init(&c->x, &http_exchange_kind, px, o->detached, NULL, px->conn, &drain_sink, NULL);
     c->x.done = on_child_done;
     c->x.done_data = kept;
+    if (o->detached)
+        keep_client(&c->x, px);
     if (o->detached && o->keep_body)
         request_body_share(c, parent);
     if (o->clone) {

@@ -286,6 +286,9 @@ conn_client(const struct exchange *x)
 const struct addr *
 conn_local(struct conn *c)
 {
+    /* the system knows a unix socket by the name under which it was made, which is not the one that it got */
+    if (c->local.len == 0 && c->spec != NULL && c->spec->addr.sa.sa_family == AF_UNIX)
+        c->local = c->spec->addr;
     if (c->local.len == 0 && !socket_local_addr(c->watch.fd, &c->local))
         c->local =
             (struct addr){ .len = sizeof(struct sockaddr_in), .in = { .sin_family = AF_INET } };

@@ -34,12 +34,14 @@ struct flow {
     bool eof;        /* `from` has ended its half */
     bool shut;       /* and `to` was told */
     bool unflushed;  /* the layer of `to` holds bytes */
+    size_t buf_size;
 };
 
 struct relay {
     struct flow ab, ba;
     struct relay_options o;
     struct task task;
+    uint64_t passed_before; /* of ab, at the last look */
     bool over;
 };
 
@@ -90,7 +92,7 @@ flow_read(struct flow *f)
 {
     size_t got;
 
-    f->buf = buf_get(RELAY_BUF);
+    f->buf = buf_get(f->buf_size);
     if (f->buf == NULL) {
         f->from->error = ENOMEM;
         return MOVED_FAILED;
@@ -216,6 +218,20 @@ relay_end(struct relay *r, const char *why)
     r->o.ended(r, r->o.data, why);
 }
 
+/* Bytes that `b` does not take have a time of their own; it begins anew when it takes some. */
+static void
+watch_sending(struct relay *r)
+{
+    struct timer *t = &r->ab.to->timer;
+    bool waits = r->ab.held > 0 || r->ab.buf != NULL;
+
+    if (!waits || r->o.send_timeout_ms == 0)
+        timer_stop(t);
+    else if (!timer_pending(t) || r->ab.passed != r->passed_before)
+        timer_set(t, r->o.send_timeout_ms);
+    r->passed_before = r->ab.passed;
+}
+
 static void
 relay_run(struct relay *r)
 {
@@ -241,6 +257,7 @@ relay_run(struct relay *r)
     }
     if (any && r->o.timeout_ms > 0)
         timer_set(&r->ab.from->timer, r->o.timeout_ms);
+    watch_sending(r);
 }
 
 static void
@@ -259,8 +276,9 @@ static void
 relay_on_time(struct timer *t)
 {
     struct conn *c = CONTAINER_OF(t, struct conn, timer);
+    struct relay *r = c->owner;
 
-    relay_end(c->owner, "timed out");
+    relay_end(r, c == r->ab.to ? "sending timed out" : "timed out");
 }
 
 static void
@@ -282,6 +300,8 @@ relay_start(struct conn *a, struct conn *b, const struct relay_options *o)
     r->o = *o;
     r->ab = (struct flow){ .from = a, .to = b, .pipe = { -1, -1 } };
     r->ba = (struct flow){ .from = b, .to = a, .pipe = { -1, -1 } };
+    r->ab.buf_size = r->ba.buf_size = o->buffer_size > 0 ? o->buffer_size : RELAY_BUF;
+    r->ab.unflushed = r->ba.unflushed = true; /* a head may lie in a layer, and nothing else come */
     r->task.run = relay_on_task;
     relay_take(r, a);
     relay_take(r, b);

@@ -10,7 +10,9 @@
 
 struct relay;
 struct relay_options {
-    uint64_t timeout_ms; /* nothing moves in either direction for so long: ends; 0: none */
+    uint64_t timeout_ms;      /* nothing moves in either direction for so long: ends; 0: none */
+    uint64_t send_timeout_ms; /* the same while `b` takes nothing of what waits for it; 0: none */
+    uint64_t buffer_size;     /* of reads that are not spliced; 0: 16 kB */
     void (*ended)(struct relay *r, void *data,
                   const char *why); /* both connections are still open: the caller closes */
     void *data;

@@ -47,18 +47,28 @@ since_attempt(const struct origin *o)
     return (int64_t)(clock_ms - o->attempt_ms);
 }
 
-/* False: memory. */
+/* `peer` NULL: nobody of the group. False: memory. */
 static bool
-attempt_start(struct origin *o, struct str addr)
+attempt_start(struct origin *o, const struct upstream_peer *peer)
 {
+    struct arena *arena = request_arena(o->r);
+    struct str addr = peer != NULL ? peer->name : upstream_name(o->try.group);
+    struct str server = peer != NULL ? peer->server : STR_NONE;
     struct upstream_history *h = upstream_history(&o->r->x);
     struct upstream_attempt *a = h != NULL ? VEC_PUSH(&h->attempts, struct upstream_attempt) : NULL;
 
     if (a == NULL)
         return false;
-    *a = (struct upstream_attempt){
-        .addr = addr, .new_jump = h->jumped, .connect_ms = -1, .header_ms = -1, .response_ms = -1
-    };
+    if (upstream_is_temporary(o->try.group)) { /* the log comes later */
+        addr = arena_str(arena, addr);
+        server = arena_str(arena, server);
+    }
+    *a = (struct upstream_attempt){ .addr = addr,
+                                    .server = server,
+                                    .new_jump = h->jumped,
+                                    .connect_ms = -1,
+                                    .header_ms = -1,
+                                    .response_ms = -1 };
     h->jumped = false;
     o->attempt = a;
     o->attempt_ms = clock_ms;
@@ -191,7 +201,7 @@ static const struct {
 } status_failures[] = {
     { 500, UPSTREAM_HTTP_500 }, { 502, UPSTREAM_HTTP_502 }, { 503, UPSTREAM_HTTP_503 },
     { 504, UPSTREAM_HTTP_504 }, { 403, UPSTREAM_HTTP_403 }, { 404, UPSTREAM_HTTP_404 },
-    { 429, UPSTREAM_HTTP_429 }, { 504, UPSTREAM_TIMEOUT },
+    { 429, UPSTREAM_HTTP_429 }, { 504, UPSTREAM_TIMEOUT },  { 403, UPSTREAM_DENIED },
 };
 
 static int
@@ -218,6 +228,7 @@ start_over(struct origin *o, enum origin_state state)
 {
     conn_drop(o);
     drop_body(o, STOP_REPLACED);
+    o->fault.timeout = NULL;
     response_init(&o->res, request_arena(o->r));
     o->send = SEND_HEAD;
     o->send_failed = false;
@@ -278,9 +289,11 @@ origin_response_failed(struct origin *o)
 
 /* After a time-out. */
 static void
-fail_attempt(struct origin *o, const char *what)
+fail_attempt(struct origin *o, const char *timeout, uint64_t ms)
 {
-    (void)origin_blame(o, UPSTREAM_TIMEOUT, ETIMEDOUT, what);
+    (void)origin_blame(o, UPSTREAM_TIMEOUT, ETIMEDOUT, "upstream timed out");
+    o->fault.timeout = timeout;
+    o->fault.timeout_ms = ms;
     if (o->passed) {
         origin_response_failed(o);
         return;
@@ -338,7 +351,7 @@ no_peer(struct origin *o, enum upstream_picked why)
         give_up(o, o->attempt->status);
         return STEP_WAIT;
     }
-    if (attempt_start(o, upstream_name(o->try.group)))
+    if (attempt_start(o, NULL))
         o->attempt->status = 502;
     o->r->x.doing = doing(o);
     if (UNLIKELY(explain_on))
@@ -360,7 +373,7 @@ origin_pick(struct origin *o)
 
     if (picked != PICKED)
         return no_peer(o, picked);
-    if (!attempt_start(o, upstream_current(&o->try)->name)) {
+    if (!attempt_start(o, upstream_current(&o->try))) {
         upstream_release(&o->try);
         give_up(o, 500);
         return STEP_WAIT;
@@ -445,6 +458,8 @@ begin_connect(struct origin *o)
                                    .sndbuf = (uint32_t)o->conf->socket_sndbuf,
                                    .transparent = o->conf->bind_transparent };
 
+    if (!conditions_hold(&o->r->x, &o->conf->allow))
+        return failed(o, UPSTREAM_DENIED, 0, "connection to upstream is not allowed");
     if (!source_address(o))
         return failed(o, UPSTREAM_ERROR, 0, NULL);
     if (UNLIKELY(explain_on))
@@ -635,12 +650,12 @@ on_head(struct origin *o)
         return STEP_GO;
     h->fields = &o->res.fields;
     h->trailers = &o->res.trailers;
-    why = o->res.status == 101 ? o->driver->upgrade(o) : NULL;
+    why = origin_is_tunnel(o) ? o->driver->upgrade(o) : NULL;
     if (why != NULL)
         return failed(o, UPSTREAM_INVALID_HEADER, 0, why);
     o->recv = RECV_BODY;
     o->r->x.doing = doing(o);
-    if (o->res.status != 101 && !origin_take_first(o))
+    if (!origin_is_tunnel(o) && !origin_take_first(o))
         return STEP_FAILED;
     give_verdict(o, VERDICT_HEAD, 0);
     return STEP_WAIT;
@@ -800,15 +815,20 @@ origin_on_event(struct conn *c)
 static void
 origin_on_time(struct timer *t)
 {
-    struct conn *c = CONTAINER_OF(t, struct conn, timer);
+    struct origin *o = CONTAINER_OF(t, struct conn, timer)->owner;
 
-    fail_attempt(c->owner, "upstream timed out");
+    if (o->state == ORIGIN_ACTIVE)
+        fail_attempt(o, "read_timeout", o->conf->read_timeout_ms);
+    else
+        fail_attempt(o, "connect_timeout", o->conf->connect_timeout_ms);
 }
 
 static void
 origin_on_send_time(struct timer *t)
 {
-    fail_attempt(CONTAINER_OF(t, struct origin, send_timer), "upstream timed out");
+    struct origin *o = CONTAINER_OF(t, struct origin, send_timer);
+
+    fail_attempt(o, "send_timeout", o->conf->send_timeout_ms);
 }
 
 /* ---- the phase engine's side ---- */
@@ -887,7 +907,7 @@ origin_close(struct origin *o)
     o->state = ORIGIN_DONE;
     o->recv = RECV_END;
     if (o->tunnel)
-        o->driver->tunnel_close(o);
+        origin_tunnel_close(o);
     conn_drop(o);
     upstream_end(&o->try);
     drop_body(o, STOP_DONE);
@@ -909,6 +929,18 @@ origin_of(const struct request *r)
     return h != NULL ? h->origin : NULL;
 }
 
+/* Which directive ended it, and its value: what an operator would change. */
+static void
+describe_timeout(const struct origin *o, struct text *t)
+{
+    uint64_t ms = o->fault.timeout_ms;
+    bool whole = ms % 1000 == 0;
+
+    if (o->fault.timeout != NULL)
+        text_fmt(t, ", timeout: %s_%s %llu%s", o->driver->prefix, o->fault.timeout,
+                 (unsigned long long)(whole ? ms / 1000 : ms), whole ? "s" : "ms");
+}
+
 static void
 describe_upstream(const struct request *r, struct text *t)
 {
@@ -916,6 +948,7 @@ describe_upstream(const struct request *r, struct text *t)
 
     if (o == NULL)
         return;
+    describe_timeout(o, t);
     TEXT_LIT(t, ", upstream: \"");
     o->driver->describe(o, t);
     text_char(t, '"');

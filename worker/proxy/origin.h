@@ -13,6 +13,7 @@
 #include "worker/http/http_conf.h"
 #include "worker/http/spool.h"
 #include "worker/net/rate.h"
+#include "worker/net/relay.h"
 #include "worker/proxy/origin_stream.h"
 #include "worker/upstream/upstream.h"
 #include "worker/upstream/upstream_tls.h"
@@ -72,6 +73,7 @@ struct origin_conf {
     struct vec hide, pass;             /* of struct str: hide_header, pass_header */
     uint32_t ignore_headers;           /* bits of enum origin_ignore */
     struct template limit_rate;
+    struct vec allow;        /* conditions for a connection; none: it is allowed */
     struct template store;   /* the path; not set: */
     bool store_at_root;      /* where root or alias say, else nowhere */
     uint32_t store_access;   /* mode of the files */
@@ -81,16 +83,17 @@ struct origin_conf {
 struct origin;
 /* What a protocol brings. */
 struct origin_driver {
+    const char *prefix; /* of its directives: "proxy" */
     const struct origin_stream_ops *ops;
     /* The connection is there (fresh or pooled): state of the stream on it. False: memory. */
     bool (*open)(struct origin *o);
     /* A reader of the request body from its beginning, for an attempt; NULL: none, or memory when there is one. */
     struct source *(*body)(struct origin *o);
-    /* The origin has answered 101. NULL: good; else why it is not acceptable, a 502. */
+    /* The origin has answered 101, or a tunnel is to begin (res.tunnel). NULL: good; else why it is not acceptable, a 502. */
     const char *(*upgrade)(struct origin *o);
-    /* Its head has been given on: takes the connection over. False: failed. */
-    bool (*tunnel)(struct origin *o);
-    void (*tunnel_close)(struct origin *o);
+    /* The head of a tunnel has been given on: what was read ahead goes back to the connection, the stream's state goes.
+     * False: memory. NULL: there is none of it. */
+    bool (*release)(struct origin *o);
     /* Last say in the head that the client gets (redirect rewriting). */
     void (*rewrite)(struct origin *o, struct response *res);
     /* "http://10.0.0.1:80/uri", for the error log. */
@@ -103,7 +106,9 @@ struct origin_driver {
 struct origin_fault {
     enum upstream_failure failure; /* OK: the origin is not to blame */
     int err;                       /* errno, or 0 */
-    const char *what; /* "upstream timed out": the log line's beginning; NULL: said already */
+    const char *what;    /* "upstream timed out": the log line's beginning; NULL: said already */
+    const char *timeout; /* "read_timeout": the setting that ended it; NULL: none */
+    uint64_t timeout_ms;
 };
 
 /* What the phase engine will find when it calls the content handler again. */
@@ -157,9 +162,12 @@ struct origin {
     uint32_t informs;    /* 1xx so far: bounded */
     bool passed;         /* the head was passed on: no other attempt */
     bool unbuffered;
-    bool tunnel;         /* 101 was passed on: the connections are a relay's */
-    bool failed;         /* the body ended early */
-    bool out_open;       /* the response's body was made and not stopped yet */
+    bool tunnel;                 /* the head of one was passed on: the connections are a relay's */
+    struct relay *relay;         /* NULL: not yet, or over */
+    struct ready_hook on_client; /* of a tunnel: the client may have taken the head */
+    uint64_t tunnel_buffer_size; /* bytes; 0: the relay's choice */
+    bool failed;                 /* the body ended early */
+    bool out_open;               /* the response's body was made and not stopped yet */
     bool splicing;       /* the consumer takes pipes: bytes are left to it while it takes any */
     struct source out;   /* what the response's body is: cursor, splice, or direct reads */
     struct str store;    /* where the response is kept as a file, NUL behind; empty: nowhere */
@@ -204,6 +212,40 @@ void origin_body_close(struct origin *o);
 void origin_pass_trailers(struct origin *o);
 /* Gives the head on, in a phase. */
 enum phase_result origin_respond(struct origin *o);
+
+/* The origin's head makes both connections a tunnel. */
+static inline bool
+origin_is_tunnel(const struct origin *o)
+{
+    return o->res.status == 101 || o->res.tunnel;
+}
+
+/* ---- origin_tunnel.c ---- */
+
+/* For drivers: the client's connection can become one; from now on its bytes are no requests. */
+bool origin_tunnel_possible(struct origin *o);
+/* The head was given on: begins as soon as the client has taken it. Again is harmless. */
+void origin_tunnel_run(struct origin *o);
+void origin_tunnel_close(struct origin *o);
+
+/* ---- origin_resolve.c ---- */
+
+/* Where a pass directive with variables leads. Zeroed memory of r but for its first three members. */
+struct origin_place {
+    struct request *r;
+    struct str host; /* with or without a port, "unix:/path", or a group's name */
+    uint16_t port;   /* where host names none; then the one that it names */
+    bool tls;        /* the origin speaks https */
+    struct upstream_group *group;
+    struct resolver_query *query;
+    struct abort_hook on_abort; /* of the query */
+    bool resolved;              /* an answer has come: */
+    struct addr *addrs;
+    uint32_t n_addrs;
+    int status; /* what to answer without any */
+};
+/* p->group, found or made now: NEXT, WAIT for a name, or an error's result. */
+enum phase_result origin_resolve(struct origin_place *p);
 
 /* ---- origin_store.c ---- */
 

@@ -134,8 +134,7 @@ pump_task(struct task *t)
     struct origin *o = CONTAINER_OF(t, struct origin, pump);
 
     if (o->tunnel) {
-        if (!o->closed && !o->driver->tunnel(o))
-            o->r->codec->abort(&o->r->x, ABORT_CLOSE);
+        origin_tunnel_run(o);
         return;
     }
     if (o->recv == RECV_BODY && o->spool != NULL && o->out_open && !consumer_comes(o))
@@ -210,32 +209,16 @@ pull_first(struct origin *o, struct batch *b)
     return PULL_MORE;
 }
 
-/* Unbuffered: the origin is read only when the client can take more, and every read is flushed. */
+/* What a read of the body means for who pulled it; `got` bytes are in its batch. */
 static enum pull
-pull_direct(struct origin *o, struct batch *b)
+after_read(struct origin *o, enum recv recv, size_t got)
 {
-    struct iovec iov;
-    size_t got = 0;
-    enum recv recv;
-
-    if (!direct_room(o, b, &iov))
-        return PULL_FAILED;
-    recv = o->driver->ops->recv_body(o, &iov, 1, &got);
     count_bytes(o, got);
-    if (got > 0) {
-        batch_mem(b, iov.iov_base, got);
-        b->flush = true;
-        if (o->read_buf == NULL) {
-            b->room += got;
-            b->room_len -= (uint32_t)got;
-        }
-    }
     switch (recv) {
     case GOT_BYTES:
         expect_nothing(o);
         return PULL_MORE;
     case GOT_END:
-        b->flush = true;
         origin_response_complete(o);
         return PULL_END;
     case GOT_NOTHING:
@@ -248,6 +231,28 @@ pull_direct(struct origin *o, struct batch *b)
     }
     origin_response_failed(o);
     return PULL_FAILED;
+}
+
+/* Unbuffered: the origin is read only when the client can take more, and every read is flushed. */
+static enum pull
+pull_direct(struct origin *o, struct batch *b)
+{
+    struct iovec iov;
+    size_t got = 0;
+    enum recv recv;
+
+    if (!direct_room(o, b, &iov))
+        return PULL_FAILED;
+    recv = o->driver->ops->recv_body(o, &iov, 1, &got);
+    b->flush |= got > 0 || recv == GOT_END;
+    if (got > 0) {
+        batch_mem(b, iov.iov_base, got);
+        if (o->read_buf == NULL) {
+            b->room += got;
+            b->room_len -= (uint32_t)got;
+        }
+    }
+    return after_read(o, recv, got);
 }
 
 /* ---- the source: pipes ---- */
@@ -274,28 +279,11 @@ pull_pipe(struct origin *o, struct batch *b)
         return PULL_WAIT;
     }
     recv = o->driver->ops->splice_body(o, o->pipe[1], PIPE_BYTES, &got);
-    if (got > 0) {
-        count_bytes(o, got);
+    if (got > 0)
         b->piece[b->n++] = (struct piece){ .kind = PIECE_PIPE, .fd = o->pipe[0], .len = got };
-    }
-    switch (recv) {
-    case GOT_BYTES:
-        expect_nothing(o);
+    if (recv == GOT_BYTES)
         task_ready(&o->pump); /* if the client blocks, the rest goes into the spool meanwhile */
-        return PULL_MORE;
-    case GOT_END:
-        origin_response_complete(o);
-        return PULL_END;
-    case GOT_NOTHING:
-        expect_bytes(o);
-        return PULL_WAIT;
-    case GOT_INFORM:
-    case GOT_HEAD:
-    case GOT_FAILED:
-        break;
-    }
-    origin_response_failed(o);
-    return PULL_FAILED;
+    return after_read(o, recv, got);
 }
 
 /* ---- the source ---- */
@@ -539,7 +527,14 @@ origin_pass_trailers(struct origin *o)
             fields_add(&o->r->res.trailers, f->id, f->name, f->value);
 }
 
-/* Both connections are the driver's from the moment that the client has the head. */
+static void
+tunnel_on_client(struct ready_hook *h, struct exchange *x)
+{
+    (void)x;
+    task_ready(&CONTAINER_OF(h, struct origin, on_client)->pump);
+}
+
+/* Both connections are a relay's from the moment that the client has the head. */
 static enum phase_result
 start_tunnel(struct origin *o)
 {
@@ -549,6 +544,8 @@ start_tunnel(struct origin *o)
     timer_stop(&o->conn->timer);
     o->conn->on_event = NULL;
     o->pump.run = pump_task;
+    o->on_client.run = tunnel_on_client;
+    exchange_on_ready(&o->r->x, &o->on_client);
     task_ready(&o->pump);
     return response_start(o->r);
 }
@@ -562,7 +559,7 @@ origin_respond(struct origin *o)
 
     if (o->conf->intercept_errors && o->res.status >= 300 && error_page_matches(r, o->res.status))
         return intercept(o);
-    if (where.len > 0 && o->res.status != 101 &&
+    if (where.len > 0 && !origin_is_tunnel(o) &&
         !(o->conf->ignore_headers & IGNORE_X_ACCEL_REDIRECT))
         return accel_redirect(o, where);
 
@@ -570,7 +567,7 @@ origin_respond(struct origin *o)
     if (!pass_head(o))
         goto failed;
     o->passed = true;
-    if (o->res.status == 101)
+    if (origin_is_tunnel(o))
         return start_tunnel(o);
     origin_store_begin(o);
     if (o->recv == RECV_END) {

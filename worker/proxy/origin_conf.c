@@ -19,6 +19,7 @@ const struct conf_name origin_next_upstream_names[] = {
     { "http_403", UPSTREAM_HTTP_403 },
     { "http_404", UPSTREAM_HTTP_404 },
     { "http_429", UPSTREAM_HTTP_429 },
+    { "denied", UPSTREAM_DENIED },
     { "off", UPSTREAM_OFF },
     { NULL, 0 },
 };
@@ -65,6 +66,7 @@ origin_set_bind(struct conf_load *l, const struct directive *d, struct conf_node
     c->bind_transparent = n->n > 2;
     if (n->n > 2 && !str_eq(n->args[2], S("transparent")))
         return conf_fail(l, n, 2, "invalid parameter \"%.*s\"", STR(n->args[2]));
+    conf_config(l)->net_raw |= c->bind_transparent;
     if (!template_compile(l, n, 1, n->args[1], &c->bind))
         return false;
     if (template_is_const(&c->bind) && !str_eq(n->args[1], S("off")) &&
@@ -135,6 +137,15 @@ make_hidden(struct conf_load *l, struct origin_conf *c, const char *const *alway
 /* ---- at the end of a load ---- */
 
 bool
+origin_conf_settle(struct conf_load *l, struct scope *s, struct origin_conf *c,
+                   const char *const *always_hidden)
+{
+    if (c->next_upstream & UPSTREAM_OFF)
+        c->next_upstream = 0;
+    return make_hidden(l, c, always_hidden) || conf_fail_at(l, s->pos, "no memory");
+}
+
+bool
 origin_conf_finish(struct conf_load *l, struct scope *s, struct origin_conf *c, const char *prefix,
                    const char *const *always_hidden)
 {
@@ -159,7 +170,5 @@ origin_conf_finish(struct conf_load *l, struct scope *s, struct origin_conf *c, 
                             "\"%s_busy_buffers_size\" must be less than the size of all "
                             "\"%s_buffers\" minus one buffer",
                             prefix, prefix);
-    if (c->next_upstream & UPSTREAM_OFF)
-        c->next_upstream = 0;
-    return make_hidden(l, c, always_hidden) || conf_fail_at(l, s->pos, "no memory");
+    return origin_conf_settle(l, s, c, always_hidden);
 }

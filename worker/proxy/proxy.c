@@ -393,12 +393,12 @@ proxy_head(struct origin *o, struct text *t)
 }
 
 static const struct origin_driver proxy_driver = {
+    .prefix = "proxy",
     .ops = &proxy_stream_ops,
     .open = proxy_open,
     .body = proxy_body,
     .upgrade = upgrade_check,
-    .tunnel = upgrade_tunnel,
-    .tunnel_close = upgrade_close,
+    .release = upgrade_release,
     .rewrite = proxy_redirect_apply,
     .describe = proxy_describe,
     .head = proxy_head,
@@ -413,6 +413,16 @@ proxy_of(struct exchange *x)
                                 offsetof(struct proxy_exchange, h1));
 }
 
+static enum phase_result
+resolve(struct proxy_exchange *p)
+{
+    enum phase_result result = origin_resolve(&p->place);
+
+    p->url.port = p->place.port;
+    p->group = p->place.group;
+    return result;
+}
+
 /* proxy_pass with variables: the URL of this request. */
 static enum phase_result
 make_url(struct proxy_exchange *p, struct request *r)
@@ -420,14 +430,17 @@ make_url(struct proxy_exchange *p, struct request *r)
     struct str text;
 
     if (p->url.host.len > 0)
-        return proxy_resolve(p, r);
+        return resolve(p);
     text = template_expand(&r->x, &p->conf->pass);
     if (!proxy_url_parse(text, &p->url) || !complete_uri(&p->url, request_arena(r)) ||
         !field_value_valid(p->url.host)) {
         xlog(&r->x, LOG_LEVEL_ERROR, 0, "invalid URL prefix in \"%.*s\"", LOG_STR(text));
         return phase_respond(&r->x, 500);
     }
-    return proxy_resolve(p, r);
+    p->place = (struct origin_place){
+        .r = r, .host = p->url.host, .port = p->url.port, .tls = p->url.tls
+    };
+    return resolve(p);
 }
 
 static enum phase_result

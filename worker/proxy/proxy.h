@@ -8,8 +8,6 @@
 #include "common/conf/lint.h"
 #include "common/module.h"
 #include "worker/h1/h1_client.h"
-#include "worker/net/relay.h"
-#include "worker/net/resolver.h"
 #include "worker/proxy/origin_conf.h"
 
 /* The parts of "http://host:port/uri", or of "https://...". */
@@ -62,16 +60,10 @@ struct proxy_exchange {
     struct proxy_url url;
     struct upstream_tls *tls; /* NULL: plain */
     struct str method, set_body;
-    bool body_ready;      /* of the request: collected, or may be streamed */
-    bool sent_upgrade;    /* the request asks for another protocol */
-    struct relay *tunnel; /* NULL: none, or over */
+    bool body_ready;   /* of the request: collected, or may be streamed */
+    bool sent_upgrade; /* the request asks for another protocol */
 
-    struct resolver_query *query; /* the name of a URL with variables */
-    struct abort_hook on_abort;   /* of the query */
-    bool resolved;                /* an answer has come: */
-    struct addr *addrs;
-    uint32_t n_addrs;
-    int resolve_status; /* what to answer without any */
+    struct origin_place place; /* of a URL with variables */
 
     struct h1_client h1; /* set up with each connection; last: it is not zeroed before */
 };
@@ -104,11 +96,6 @@ void proxy_add_target(struct text *t, const struct proxy_exchange *p);
 /* The whole head. False: memory (t->failed), or a value that cannot stand in a head. */
 bool proxy_write_head(struct proxy_exchange *p, struct text *t);
 
-/* ---- proxy_resolve.c: where a proxy_pass with variables leads ---- */
-
-/* p->group of p->url, found or made now: NEXT, WAIT for a name, or an error's result. */
-enum phase_result proxy_resolve(struct proxy_exchange *p, struct request *r);
-
 /* ---- rewrite_back.c: proxy_redirect, proxy_cookie_domain, proxy_cookie_path ---- */
 
 bool proxy_redirect_set(struct conf_load *l, const struct directive *d, struct conf_node *n,
@@ -134,7 +121,6 @@ extern const struct lint_check proxy_checks[];
 
 /* struct origin_driver. */
 const char *upgrade_check(struct origin *o);
-bool upgrade_tunnel(struct origin *o);
-void upgrade_close(struct origin *o);
+bool upgrade_release(struct origin *o);
 
 #endif

@@ -31,6 +31,7 @@ struct geo_table {
 
 struct geo {
     bool recursive, is_volatile;
+    bool has_port; /* source is $upstream_last_addr */
     bool is_text; /* source is a variable of the configuration, as text; else $binary_remote_addr */
     uint32_t source;      /* the variable that has the address */
     struct vec proxies;   /* of struct cidr */
@@ -103,6 +104,15 @@ is_proxy(const struct geo *g, const struct addr *a)
     return false;
 }
 
+/* With or without a port. */
+static bool
+addr_of_text(struct str text, struct addr *a)
+{
+    if (str_starts(text, S("unix:")))
+        return false;
+    return addr_parse_ip(text, a) || addr_parse(text, 0, a);
+}
+
 /* Takes the last address off a list; false when there is none, or it is no address. */
 static bool
 take_last(struct str *list, struct addr *a)
@@ -115,9 +125,7 @@ take_last(struct str *list, struct addr *a)
         last = str_trim(comma < list->len ? str_from(*list, comma + 1) : *list);
         *list = str_upto(*list, comma < list->len ? comma : 0);
     } while (last.len == 0 && list->len > 0);
-    if (str_starts(last, S("unix:")))
-        return false;
-    return addr_parse_ip(last, a) || addr_parse(last, 0, a);
+    return addr_of_text(last, a);
 }
 
 /* A proxy says for whom it asks; what somebody else says does not count. */
@@ -162,7 +170,11 @@ address_of(struct exchange *x, const struct geo *g, struct addr *a)
 {
     struct str source = var_get(x, g->source).text;
 
-    if (!(g->is_text ? addr_parse_ip(source, a) : addr_of_bytes(source, a)))
+    bool known = g->has_port  ? addr_of_text(source, a)
+                 : g->is_text ? addr_parse_ip(source, a)
+                              : addr_of_bytes(source, a);
+
+    if (!known)
         addr_parse_ip(S("255.255.255.255"), a);
 }
 
@@ -538,6 +550,7 @@ geo_set(struct conf_load *l, const struct directive *d, struct conf_node *n, voi
             return false;
     }
     g->is_text = name == 2;
+    g->has_port = g->is_text && str_eq(n->args[1], S("$upstream_last_addr"));
     g->source =
         var_index(l, g->is_text ? str_from(n->args[1], 1) : S("binary_remote_addr"), n->arg_pos[1]);
     if (!geo_read(l, n, g))

@@ -7,9 +7,9 @@
  *
  * Directives: map, map_hash_max_size, map_hash_bucket_size.
  */
-#include "worker/core/template.h"
 #include "worker/http/http_conf.h"
 #include "worker/http/name_table.h"
+#include "worker/rewrite/map_lines.h"
 
 enum { MAP_KEY_MAX = 256 /* bytes that are put into lower case on the stack */ };
 
@@ -19,12 +19,10 @@ struct map_regex {
 };
 
 struct map {
-    struct template source;
+    struct map_lines lines;
     struct name_table names; /* to struct template * */
     struct vec regexes;      /* of struct map_regex */
-    struct template *otherwise;
-    bool hostnames; /* a dot at the end of the source does not count */
-    bool is_volatile;
+    bool hostnames;          /* a dot at the end of the source does not count */
 };
 
 /* ---- at run time ---- */
@@ -54,37 +52,34 @@ find_value(struct exchange *x, const struct map *m, struct str source)
         if (named_regex_match(request_of(x), r->regex, source))
             return r->value;
     }
-    return m->otherwise;
+    return m->lines.otherwise;
 }
 
 static void
 map_get(struct exchange *x, struct var_value *v, const void *data)
 {
-    const struct map *m = data;
-    struct str source = template_expand(x, &m->source), text;
-    const struct template *value;
+    const struct map *m = CONTAINER_OF(data, struct map, lines);
+    struct str source = template_expand(x, &m->lines.source);
 
     if (source.ptr == NULL)
         return;
     if (m->hostnames && source.len > 0 && source.ptr[source.len - 1] == '.')
         source.len--;
-    value = find_value(x, m, source);
-    text = value != NULL ? template_expand(x, value) : S("");
-    if (text.ptr != NULL)
-        var_found(v, text);
+    map_lines_found(x, v, find_value(x, m, source));
 }
 
 /* ---- loading ---- */
 
 static bool
-add_name(struct conf_load *l, const struct conf_node *n, struct map *m, struct template *value)
+add_name(struct conf_load *l, const struct conf_node *n, struct map *m,
+         const struct template *value)
 {
     struct str name = n->args[0];
 
     /* "\default", "\~x": names that would mean something else. */
     if (name.len > 0 && name.ptr[0] == '\\')
         name = str_from(name, 1);
-    switch (name_table_add(&m->names, name, m->hostnames, value)) {
+    switch (name_table_add(&m->names, name, m->hostnames, (void *)(uintptr_t)value)) {
     case NAME_ADDED:
         return true;
     case NAME_INVALID:
@@ -98,7 +93,8 @@ add_name(struct conf_load *l, const struct conf_node *n, struct map *m, struct t
 }
 
 static bool
-add_regex(struct conf_load *l, const struct conf_node *n, struct map *m, struct template *value)
+add_regex(struct conf_load *l, const struct conf_node *n, struct map *m,
+          const struct template *value)
 {
     struct str pattern = str_from(n->args[0], 1);
     struct map_regex *r = VEC_PUSH(&m->regexes, struct map_regex);
@@ -112,56 +108,39 @@ add_regex(struct conf_load *l, const struct conf_node *n, struct map *m, struct 
 }
 
 static bool
-add_line(struct conf_load *l, const struct conf_node *n, struct map *m)
+map_add(struct conf_load *l, const struct conf_node *n, struct map_lines *lines,
+        const struct template *value)
 {
-    struct template *value;
+    struct map *m = CONTAINER_OF(lines, struct map, lines);
 
-    if (n->n == 1 && str_eq(n->args[0], S("hostnames"))) {
-        m->hostnames = true;
-        return true;
-    }
-    if (n->n == 1 && str_eq(n->args[0], S("volatile"))) {
-        m->is_volatile = true;
-        return true;
-    }
-    if (n->n != 2)
-        return conf_fail(l, n, 0, "invalid number of the map parameters");
-    value = ARENA_NEW(conf_arena(l), struct template);
-    if (value == NULL)
-        return conf_fail(l, n, 1, "out of memory");
-    if (!template_compile(l, n, 1, n->args[1], value))
-        return false;
-    if (str_eq(n->args[0], S("default"))) {
-        if (m->otherwise != NULL)
-            return conf_fail(l, n, 0, "duplicate default map parameter");
-        m->otherwise = value;
-        return true;
-    }
     if (n->args[0].len > 0 && n->args[0].ptr[0] == '~')
         return add_regex(l, n, m, value);
     return add_name(l, n, m, value);
 }
 
 static bool
+map_word(struct map_lines *lines, struct str word)
+{
+    struct map *m = CONTAINER_OF(lines, struct map, lines);
+
+    m->hostnames |= str_eq(word, S("hostnames"));
+    return str_eq(word, S("hostnames"));
+}
+
+static bool
 map_set(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
 {
+    static const struct map_kind kind = {
+        .name = "map", .add = map_add, .word = map_word, .get = map_get
+    };
     struct map *m = ARENA_NEW(conf_arena(l), struct map);
-    bool good = true;
-    uint32_t index;
 
     (void)d, (void)conf;
     if (m == NULL)
         return conf_fail(l, n, 0, "out of memory");
     name_table_init(&m->names, conf_arena(l));
     vec_init(&m->regexes, conf_arena(l), sizeof(struct map_regex));
-    if (n->args[2].len < 2 || n->args[2].ptr[0] != '$')
-        return conf_fail(l, n, 2, "invalid variable name \"%.*s\"", STR(n->args[2]));
-    if (!template_compile(l, n, 1, n->args[1], &m->source))
-        return false;
-    for (const struct conf_node *line = n->children; line != NULL; line = line->next)
-        good = add_line(l, line, m) && good;
-    return good && var_define(l, n, 2, str_from(n->args[2], 1),
-                              m->is_volatile ? VAR_VOLATILE : VAR_CACHED, map_get, NULL, m, &index);
+    return map_lines_read(l, n, &kind, &m->lines);
 }
 
 #define NO_HASH "tables grow as they need to"

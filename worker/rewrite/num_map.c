@@ -9,8 +9,8 @@
  */
 #include "common/base/hash.h"
 #include "common/base/num.h"
-#include "worker/core/template.h"
 #include "worker/http/http_conf.h"
+#include "worker/rewrite/map_lines.h"
 
 enum { DECIMALS = 3 };
 
@@ -21,11 +21,9 @@ struct num_range {
 };
 
 struct num_map {
-    struct template source;
+    struct map_lines lines;
     struct hash numbers; /* by the bytes of an int64_t: to struct template * */
     struct vec ranges;   /* of struct num_range, in text order */
-    struct template *otherwise;
-    bool is_volatile;
 };
 
 /* False: the text is no number, or one out of bounds. */
@@ -62,22 +60,19 @@ find_value(const struct num_map *m, int64_t number)
         if (number >= r->first && number <= r->last)
             return r->value;
     }
-    return m->otherwise;
+    return m->lines.otherwise;
 }
 
 static void
 num_map_get(struct exchange *x, struct var_value *v, const void *data)
 {
-    const struct num_map *m = data;
-    const struct template *value = m->otherwise;
+    const struct num_map *m = CONTAINER_OF(data, struct num_map, lines);
+    const struct template *value = m->lines.otherwise;
     int64_t number;
-    struct str text;
 
-    if (parse_number(template_expand(x, &m->source), &number))
+    if (parse_number(template_expand(x, &m->lines.source), &number))
         value = find_value(m, number);
-    text = value != NULL ? template_expand(x, value) : S("");
-    if (text.ptr != NULL)
-        var_found(v, text);
+    map_lines_found(x, v, value);
 }
 
 /* ---- loading ---- */
@@ -111,7 +106,7 @@ parse_range(struct str text, struct num_range *r)
 
 static bool
 add_number(struct conf_load *l, const struct conf_node *n, struct num_map *m, int64_t number,
-           struct template *value)
+           const struct template *value)
 {
     int64_t *key = ARENA_NEW(conf_arena(l), int64_t);
 
@@ -120,13 +115,15 @@ add_number(struct conf_load *l, const struct conf_node *n, struct num_map *m, in
     *key = number;
     if (hash_get(&m->numbers, number_key(key)) != NULL)
         return conf_fail(l, n, 0, "conflicting parameter \"%.*s\"", STR(n->args[0]));
-    return hash_set(&m->numbers, number_key(key), value) || conf_fail(l, n, 0, "out of memory");
+    return hash_set(&m->numbers, number_key(key), (void *)(uintptr_t)value) ||
+           conf_fail(l, n, 0, "out of memory");
 }
 
 static bool
-add_source(struct conf_load *l, const struct conf_node *n, struct num_map *m,
-           struct template *value)
+num_map_add(struct conf_load *l, const struct conf_node *n, struct map_lines *lines,
+            const struct template *value)
 {
+    struct num_map *m = CONTAINER_OF(lines, struct num_map, lines);
     struct num_range *slot, r = { .value = value };
     int64_t number;
 
@@ -142,50 +139,19 @@ add_source(struct conf_load *l, const struct conf_node *n, struct num_map *m,
 }
 
 static bool
-add_line(struct conf_load *l, const struct conf_node *n, struct num_map *m)
-{
-    struct template *value;
-
-    if (n->n == 1 && str_eq(n->args[0], S("volatile"))) {
-        m->is_volatile = true;
-        return true;
-    }
-    if (n->n != 2)
-        return conf_fail(l, n, 0, "invalid number of the num_map parameters");
-    value = ARENA_NEW(conf_arena(l), struct template);
-    if (value == NULL)
-        return conf_fail(l, n, 1, "out of memory");
-    if (!template_compile(l, n, 1, n->args[1], value))
-        return false;
-    if (!str_eq(n->args[0], S("default")))
-        return add_source(l, n, m, value);
-    if (m->otherwise != NULL)
-        return conf_fail(l, n, 0, "duplicate default num_map parameter");
-    m->otherwise = value;
-    return true;
-}
-
-static bool
 num_map_set(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
 {
+    static const struct map_kind kind = { .name = "num_map",
+                                          .add = num_map_add,
+                                          .get = num_map_get };
     struct num_map *m = ARENA_NEW(conf_arena(l), struct num_map);
-    bool good = true;
-    uint32_t index;
 
     (void)d, (void)conf;
     if (m == NULL)
         return conf_fail(l, n, 0, "out of memory");
     hash_init(&m->numbers, conf_arena(l));
     vec_init(&m->ranges, conf_arena(l), sizeof(struct num_range));
-    if (n->args[2].len < 2 || n->args[2].ptr[0] != '$')
-        return conf_fail(l, n, 2, "invalid variable name \"%.*s\"", STR(n->args[2]));
-    if (!template_compile(l, n, 1, n->args[1], &m->source))
-        return false;
-    for (const struct conf_node *line = n->children; line != NULL; line = line->next)
-        good = add_line(l, line, m) && good;
-    return good &&
-           var_define(l, n, 2, str_from(n->args[2], 1), m->is_volatile ? VAR_VOLATILE : VAR_CACHED,
-                      num_map_get, NULL, m, &index);
+    return map_lines_read(l, n, &kind, &m->lines);
 }
 
 static const struct directive num_map_directives[] = {

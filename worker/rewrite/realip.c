@@ -12,6 +12,7 @@
  * Variables: $realip_remote_addr, $realip_remote_port, $proxy_forwarded_elem, $proxy_add_forwarded.
  */
 #include "common/conf/lint.h"
+#include "common/shm/counters.h"
 #include "worker/core/explain.h"
 #include "worker/http/forwarded.h"
 #include "worker/http/http_conf.h"
@@ -26,6 +27,8 @@ struct realip_conf {
 };
 
 extern struct module realip_module;
+
+static uint16_t ignored_total; /* id of a counter */
 
 static bool
 is_trusted(const struct realip_conf *c, const struct addr *a)
@@ -158,6 +161,22 @@ set_client(struct request *r, const struct addr *found)
 }
 
 /* After the head has come with what the server says, and before access with what the location says, until one found it. */
+/* Somebody whom we do not trust says who the client is: for the operator to know, once for a request. */
+static void
+count_ignored(struct request *r, const struct realip_conf *c)
+{
+    bool *counted;
+
+    if (c->field.len == 0 || fields_joined(&r->fields, c->field, ",", request_arena(r)).ptr == NULL)
+        return;
+    counted = exchange_state(&r->x, &realip_module, sizeof(*counted));
+    if (counted == NULL || *counted)
+        return;
+    *counted = true;
+    exchange_keep_state(&r->x, &realip_module);
+    counter_add(ignored_total, 1);
+}
+
 static enum phase_result
 realip_find(struct exchange *x)
 {
@@ -165,8 +184,12 @@ realip_find(struct exchange *x)
     struct request *r = request_of(x);
     struct chain chain = { .conf = c };
 
-    if (x->parent != NULL || x->client != NULL || x->conn == NULL || !is_trusted(c, &x->conn->peer))
+    if (x->parent != NULL || x->client != NULL || x->conn == NULL)
         return PHASE_NEXT;
+    if (!is_trusted(c, &x->conn->peer)) {
+        count_ignored(r, c);
+        return PHASE_NEXT;
+    }
     if (c->field.len == 0) {
         if (x->conn->proxy != NULL)
             chain.found = x->conn->proxy->client;
@@ -378,6 +401,12 @@ static const struct phase_entry realip_phases[] = {
     { 0 },
 };
 
+static const struct counter_def realip_counters[] = {
+    { "realip_ignored_total", "Requests whose client address was told by nobody that is trusted",
+      false, &ignored_total },
+    { 0 },
+};
+
 struct module realip_module = {
     .name = "realip",
     .configure_token = "--with-http_realip_module",
@@ -385,5 +414,6 @@ struct module realip_module = {
     .directives = realip_directives,
     .lint = realip_checks,
     .variables = realip_variables,
+    .counters = realip_counters,
     .phases = realip_phases,
 };

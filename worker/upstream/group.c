@@ -18,7 +18,6 @@
 enum {
     ASK_AGAIN_MS = 1000,
     ASK_TIMEOUT_MS = 5000,
-    COMMON_ZONE_PER_PEER = 256,
 };
 
 /* Of SCOPE_UPSTREAM: the group being loaded. Of http and outer: the list of groups. */
@@ -379,8 +378,10 @@ upstream_loaded(struct conf_load *l)
     }
     if (peers == 0)
         return true;
-    common = config_zone(l, &none, S("upstreams"),
-                         num_max(256 * 1024, 2 * peers * COMMON_ZONE_PER_PEER), &peer_zone_ops);
+    common =
+        config_zone(l, &none, S("upstreams"),
+                    peers_zone_bytes(peers, groups.all.len, conf_config(l)->core.worker_processes),
+                    &peer_zone_ops);
     if (common == NULL)
         return false;
     VEC_FOREACH (g, struct upstream_group *, &groups.all)
@@ -460,6 +461,12 @@ upstream_peers(struct upstream_group *g, uint32_t *n)
 {
     *n = g->peers.len;
     return g->peers.data;
+}
+
+bool
+upstream_is_temporary(const struct upstream_group *g)
+{
+    return g->dynamic != NULL;
 }
 
 struct str

@@ -19,7 +19,17 @@
 #include "common/shm/slab.h"
 #include "common/shm/slots.h"
 
-enum { LAYOUT = 2, BUCKETS = 256, HOLDS_FIRST = 8, NAME_MAX_LEN = 512, WALK_MAX = 1000000 };
+enum {
+    LAYOUT = 2,
+    BUCKETS = 256,
+    HOLDS_FIRST = 8,
+    NAME_MAX_LEN = 512,
+    NAME_USUAL = 64, /* bytes: an address with its port; most names of groups */
+    WALK_MAX = 1000000,
+    ZONE_OVERHEAD =
+        256 *
+        1024, /* bytes: header, table of groups, tables of pages, pages that are filled in part */
+};
 
 /* Far from any overflow, whatever somebody wrote there. */
 #define WEIGHT_BOUND ((int64_t)1 << 48)
@@ -78,6 +88,19 @@ static off *
 bucket_of(struct zone *z, struct str group)
 {
     return &root_of(z)->bucket[hash_bytes_seeded(group, 0) % BUCKETS];
+}
+
+/* Objects of the allocator are up to a half larger than asked for, and a list of holds grows by a copy. */
+uint64_t
+peers_zone_bytes(uint64_t peers, uint64_t groups, uint64_t processes)
+{
+    uint64_t holds = HOLDS_FIRST, per_peer;
+
+    while (holds < 2 * processes)
+        holds *= 2;
+    per_peer = sizeof(struct shared_peer) + NAME_USUAL + 3 * holds / 2 * sizeof(struct hold);
+    return ZONE_OVERHEAD + 2 * (peers * per_peer * 3 / 2 +
+                                groups * (sizeof(struct shared_group) + NAME_USUAL) * 3 / 2);
 }
 
 /* ---- walking: every offset is checked, and every walk has an end ---- */

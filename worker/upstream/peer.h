@@ -41,6 +41,10 @@ struct peer_state {
     uint64_t spare[6]; /* for health checks and slow start */
 };
 
+/* Of a zone that has room for so many peers in so many groups, each used by two generations of `processes` (a reload
+ * under way), and for as many others that the older one still uses. */
+uint64_t peers_zone_bytes(uint64_t peers, uint64_t groups, uint64_t processes);
+
 struct peers;
 /*
  * In a worker, once per group, and again when its list of peers has grown at run time: finds or makes the states of `n`

@@ -43,13 +43,15 @@ enum upstream_failure {
     UPSTREAM_HTTP_429 = 1 << 9,
     UPSTREAM_NON_IDEMPOTENT = 1 << 10, /* a permission, no failure */
     UPSTREAM_OFF = 1 << 11,
+    UPSTREAM_DENIED = 1 << 12, /* by our own configuration */
 };
 
 /* One attempt as $upstream_* report it. */
 struct upstream_attempt {
     struct str addr;
-    uint16_t status; /* 0: none came */
-    bool new_jump;   /* an internal redirect lies before it: ' : ' instead of ', ' */
+    struct str server; /* as its `server` line or the pass directive names it */
+    uint16_t status;   /* 0: none came */
+    bool new_jump;     /* an internal redirect lies before it: ' : ' instead of ', ' */
     int64_t connect_ms, header_ms, response_ms; /* -1: not reached */
     uint64_t bytes_received, bytes_sent, response_length;
 };
@@ -142,6 +144,8 @@ bool upstream_usable(struct upstream_group *g,
                      int peer); /* not down, not failed within fail_timeout, under max_conns */
 struct upstream_peer *upstream_peers(struct upstream_group *g, uint32_t *n);
 struct str upstream_name(const struct upstream_group *g);
+/* Made by upstream_dynamic: its names may be gone when the exchange's try has ended. */
+bool upstream_is_temporary(const struct upstream_group *g);
 /* The peers' shared state, for balancers; made in worker_init. */
 struct peers *upstream_shared(const struct upstream_group *g);
 extern struct module upstream_module;

@@ -101,6 +101,41 @@ get_attempts(struct exchange *x, struct var_value *v, const void *data)
         var_found(v, text_str(&t));
 }
 
+static const struct upstream_attempt *
+last_attempt(struct exchange *x)
+{
+    struct upstream_history *h = upstream_history_of(x);
+
+    if (h == NULL || h->attempts.len == 0)
+        return NULL;
+    return VEC_AT(&h->attempts, struct upstream_attempt, h->attempts.len - 1);
+}
+
+static void
+get_last_addr(struct exchange *x, struct var_value *v, const void *data UNUSED)
+{
+    const struct upstream_attempt *a = last_attempt(x);
+
+    if (a != NULL)
+        var_found(v, a->addr);
+}
+
+/* For SNI: without the port. */
+static void
+get_last_server_name(struct exchange *x, struct var_value *v, const void *data UNUSED)
+{
+    const struct upstream_attempt *a = last_attempt(x);
+    size_t colon;
+
+    if (a == NULL || a->server.ptr == NULL)
+        return;
+    colon = str_rfind(a->server, ':');
+    if (str_starts(a->server, S("unix:")) ||
+        str_search(str_from(a->server, colon), S("]")) < a->server.len - colon)
+        colon = a->server.len; /* "[::1]" */
+    var_found(v, str_upto(a->server, colon));
+}
+
 #define ATTEMPTS(name, field)                                                            \
     {                                                                                    \
         name, get_attempts, VAR_VOLATILE | VAR_STREAM, NULL, &(const enum attempt_field) \
@@ -118,5 +153,7 @@ const struct variable upstream_variables[] = {
     ATTEMPTS("upstream_response_length", LENGTH),
     ATTEMPTS("upstream_bytes_received", RECEIVED),
     ATTEMPTS("upstream_bytes_sent", SENT),
+    { "upstream_last_addr", get_last_addr, VAR_VOLATILE | VAR_STREAM, NULL, NULL },
+    { "upstream_last_server_name", get_last_server_name, VAR_VOLATILE | VAR_STREAM, NULL, NULL },
     { 0 },
 };

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "common/base/escape.h"
+#include "common/event/timer.h"
 #include "common/sys/clock.h"
 #include "t/unit/test.h"
 
@@ -174,7 +175,29 @@ TEST(a_flood_of_one_line_is_counted)
     CHECK_EQ(lines(written()), 100);
     log_write(log, LOG_LEVEL_ALERT, 0, NULL, "something else");
     CHECK_EQ(lines(written()), 102);
-    CHECK(str_search(written(), S("last message repeated 4900 times\n")) < written().len);
+    CHECK(str_search(written(), S(": message repeated 4900 times, first at ")) < written().len);
+    CHECK(str_search(written(), S(": accept4() failed (24: Too many open files)\n")) <
+          written().len);
+    close(f.fd);
+
+    /* nothing else comes: it is told all the same */
+    log = begin(&f, LOG_LEVEL_INFO);
+    clock_wall_ms -= clock_wall_ms % 1000;
+    for (unsigned i = 0; i < 150; i++, clock_wall_ms += i < 101 ? 0 : 2)
+        log_write(log, LOG_LEVEL_ALERT, 0, NULL, "no room");
+    CHECK_EQ(lines(written()), 100);
+    clock_ms += 999;
+    timer_run();
+    CHECK_EQ(lines(written()), 100, "yet");
+    clock_ms += 2;
+    timer_run();
+    CHECK_EQ(lines(written()), 101);
+    CHECK(str_search(written(), S("message repeated 50 times, first at ")) < written().len);
+    CHECK(str_search(written(), S(".000, last at ")) < written().len);
+    CHECK(str_search(written(), S(".098: no room\n")) < written().len);
+    clock_ms += 2000;
+    timer_run();
+    CHECK_EQ(lines(written()), 101, "once");
     close(f.fd);
 
     log = begin(&f, LOG_LEVEL_INFO);

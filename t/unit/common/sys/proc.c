@@ -130,10 +130,10 @@ TEST(dropping_to_another_user)
     if (pid == 0) {
         struct error err;
 
-        if (!proc_drop_user(65534, 65534, NULL, true, &err) || getuid() != 65534 ||
+        if (!proc_drop_user(65534, 65534, NULL, true, false, &err) || getuid() != 65534 ||
             getgid() != 65534 || getgroups(0, NULL) != 1)
             _exit(1);
-        if (proc_drop_user(0, 0, NULL, false, &err)) /* no way back */
+        if (proc_drop_user(0, 0, NULL, false, false, &err)) /* no way back */
             _exit(2);
         if (!str_starts(str_c(err.text), S("setgid(0) failed (1:")))
             _exit(3);

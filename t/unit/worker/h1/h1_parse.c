@@ -213,7 +213,10 @@ TEST(limits_and_names)
     CHECK(h1_parse_request(S("GET / HTTP/1.1\r\na_b: 1\r\nc: 2\r\n\r\n"), &strict, &h, &f,
                            &status) == NULL);
     CHECK_EQ(f.n, 2);
-    CHECK(h1_parse_request(S("GET / HTTP/1.1\r\na.b: 1\r\n\r\n"), &strict, &h, &f, &status) !=
+    CHECK(h1_parse_request(S("GET / HTTP/1.1\r\na.b: 1\r\n\r\n"), &strict, &h, &f, &status) ==
+          NULL);
+    CHECK_EQ(f.n, 3);
+    CHECK(h1_parse_request(S("GET / HTTP/1.1\r\na(b: 1\r\n\r\n"), &strict, &h, &f, &status) !=
           NULL);
     CHECK(h1_parse_request(S("GET / HTTP/1.1\r\na: 1\r\nb: 1\r\nc: 1\r\n\r\n"), &strict, &h, &f,
                            &status) != NULL);

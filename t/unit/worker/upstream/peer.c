@@ -546,6 +546,42 @@ TEST(more_processes_than_holds)
     zone_drop(z);
 }
 
+/* Every process counts a request with every peer: how many of them all see. */
+static uint32_t
+seen_by_all(struct zone *z, const char *prefix, uint32_t peers, uint32_t first_slot,
+            uint32_t processes)
+{
+    struct peers *p = NULL;
+    uint32_t complete = 0;
+
+    for (uint32_t i = 0; i < processes; i++) {
+        process_slot = slot_ref(first_slot + i, 1);
+        p = attach_many(z, prefix, peers);
+        for (uint32_t k = 0; k < peers; k++)
+            acquire(p, k);
+    }
+    for (uint32_t k = 0; k < peers; k++)
+        complete += conns(p, k) == processes;
+    return complete;
+}
+
+TEST(the_zone_has_room_for_all_peers_of_two_generations)
+{
+    static const struct {
+        uint32_t peers, processes;
+    } cases[] = { { 1, 1 }, { 1, 64 }, { 500, 1 }, { 300, 32 }, { 60, 300 } };
+
+    EACH (cases, c) {
+        struct zone *z = zone_of(peers_zone_bytes(c->peers, 1, c->processes));
+
+        CHECK_EQ(seen_by_all(z, "192.168.100.200:65", c->peers, 0, 2 * c->processes), c->peers,
+                 "%u peers, %u processes", c->peers, c->processes);
+        CHECK_EQ(seen_by_all(z, "[2001:db8:1234:5678::9abc]:80", c->peers, 0, c->processes),
+                 c->peers, "and others, %u peers, %u processes", c->peers, c->processes);
+        zone_drop(z);
+    }
+}
+
 /* ---- death --------------------------------------------------------------------------------------------------- */
 
 struct job {
