@@ -5,6 +5,7 @@
  */
 #include "worker/http/lint_vars.h"
 #include "worker/http/location_lint.h"
+#include "worker/net/resolver.h"
 #include "worker/proxy/proxy.h"
 
 /* ---- the URI ---- */
