@@ -112,6 +112,9 @@ bool tls_is_no_path(struct str text);
 bool tls_set_file(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf);
 bool tls_add_command(struct conf_load *l, const struct directive *d, struct conf_node *n,
                      void *conf);
+/* A path, or "off"; the field is a struct log_file *, NULL for off. */
+bool tls_key_log_set(struct conf_load *l, const struct directive *d, struct conf_node *n,
+                     void *conf);
 /* `off`, or max=N [inactive=TIME] [valid=TIME]; the field is a struct tls_cert_cache *, NULL for off. */
 bool tls_cert_cache_set(struct conf_load *l, const struct directive *d, struct conf_node *n,
                         void *conf);
