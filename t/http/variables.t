@@ -12,7 +12,7 @@ my $weir = Weir->new(
         location /port   { return 200 "$host$is_request_port$request_port"; }
         location /id     { return 200 "$request_id $request_id"; }
         location /conn   { return 200 "$connection $connection_requests $connection_time"; }
-        location /time   { return 200 "$msec|$time_iso8601|$time_local"; }
+        location /time   { return 200 "$msec|$time_iso8601|$time_local|$time_iso8601_ms"; }
         location /tcp    { return 200 "$tcpinfo_rtt,$tcpinfo_rttvar,$tcpinfo_snd_cwnd,$tcpinfo_rcv_space"; }
         location /pid    { return 200 "$pid $hostname $nginx_version"; }
         location /files  { return 200 "$document_root $realpath_root $request_filename"; }
@@ -30,7 +30,7 @@ is(body('/port', host => '[::1]'),  '[::1]',  'no port of an IPv6 address');
 is(body('/port', host => '[::1]:9'), '[::1]:9', 'with one');
 like(body('/id'), qr/^([0-9a-f]{32}) \1$/, '$request_id stays the same within a request');
 isnt(body('/id'), body('/id'), 'and differs between them');
-like(body('/time'), qr{^\d{10}\.\d{3}\|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d\|\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}$}, 'times');
+like(body('/time'), qr{^\d{10}\.\d{3}\|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d\|\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d$}, 'times');
 like(body('/tcp'), qr/^\d+,\d+,\d+,\d+$/, '$tcpinfo_*');
 like(body('/pid'), qr/^\d+ \S+ 1\.\d+\.\d+$/, '$pid, $hostname, $nginx_version');
 is(body('/files'), join(' ', map { $weir->dir . $_ } '/html', '/html', '/html/files'), 'paths');

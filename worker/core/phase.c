@@ -233,18 +233,20 @@ phase_step_told(struct exchange *x)
     }
     r = phase_step(x);
     if (run != NULL && phase >= HTTP_PREACCESS)
-        explain_result(phase, name, line, r, x->resume);
+        explain_result(phase, name, line, r == PHASE_JUMP && x->phase.denied != 0 ? PHASE_DONE : r,
+                       x->resume);
     return r;
 }
 
-/* The cursor stands at HTTP_POST_ACCESS, where phase_step answers with x->phase.denied. */
+/* A refusal that is told at once, or later: the cursor then waits at HTTP_POST_ACCESS, where phase_step goes on. */
 static enum phase_result
-phase_denied(struct exchange *x)
+phase_denied(struct exchange *x, int status)
 {
-    bool later =
-        x->phase.denied == 401 && x->kind->delay_denial != NULL && x->kind->delay_denial(x);
-
-    return later ? PHASE_WAIT : PHASE_JUMP;
+    x->phase.denied = 0;
+    if (status != 401 || x->kind->delay_denial == NULL || !x->kind->delay_denial(x))
+        return phase_respond(x, status);
+    x->phase = (struct phase_pos){ .phase = HTTP_POST_ACCESS, .denied = (uint16_t)status };
+    return PHASE_WAIT;
 }
 
 /* The phases at which the engine itself has something to do. */
@@ -263,7 +265,7 @@ phase_advance(struct exchange *x, const struct phase_lists *lists)
     if (x->phase.phase == HTTP_POST_ACCESS && x->phase.denied != 0) {
         EXPLAIN("phase", explain_place(x->scope, "satisfy", S("")),
                 "access: nobody allowed it, so the refusal holds");
-        return phase_denied(x);
+        return phase_denied(x, x->phase.denied);
     }
     if (x->phase.phase == HTTP_LOG)
         return phase_respond(x, 404); /* nobody had anything for this target */
@@ -384,10 +386,8 @@ phase_deny(struct exchange *x, int status)
 
     if (x->phase.phase != HTTP_ACCESS)
         return phase_respond(x, status);
-    if (lists == NULL || !lists->settings.satisfy_any) {
-        x->phase = (struct phase_pos){ .phase = HTTP_POST_ACCESS, .denied = (uint16_t)status };
-        return phase_denied(x);
-    }
+    if (lists == NULL || !lists->settings.satisfy_any)
+        return phase_denied(x, status);
     EXPLAIN("phase", explain_place(x->scope, "satisfy", S("")),
             "access: refused with %d, unless another check allows it", status);
     /* A challenge tells the client how to get in, so it wins over a plain refusal. */

@@ -415,7 +415,7 @@ ssi_head(struct exchange *x, struct response *res)
     }
     response_body_changes(res);
     if (!c->last_modified) {
-        res->last_modified = -1;
+        response_drop_last_modified(res);
         res->etag = STR_NONE;
     }
     if (res->head_only || (res->body == NULL && !has_stub))

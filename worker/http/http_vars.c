@@ -22,6 +22,8 @@
 #include "worker/net/proxy_protocol.h"
 #include "worker/http/rewrite.h"
 
+enum { ISO8601_SECONDS = 19 }; /* bytes up to the seconds */
+
 /* ---- helpers ---- */
 
 static void
@@ -780,6 +782,16 @@ get_time_iso8601(struct exchange *x, struct var_value *v, const void *data)
     found_copy(x, v, clock_iso8601());
 }
 
+/* Milliseconds behind the seconds: "2026-11-20T12:00:00.123+00:00". */
+static void
+get_time_iso8601_ms(struct exchange *x, struct var_value *v, const void *data UNUSED)
+{
+    struct str text = clock_iso8601();
+
+    found_if(v, arena_fmt(&x->mem->arena, "%.*s.%03u%.*s", STR(str_upto(text, ISO8601_SECONDS)),
+                          (unsigned)(clock_wall_ms % 1000), STR(str_from(text, ISO8601_SECONDS))));
+}
+
 static void
 get_time_local(struct exchange *x, struct var_value *v, const void *data)
 {
@@ -860,6 +872,7 @@ const struct variable http_core_variables[] = {
     { "nginx_version", get_version, 0, NULL, NULL },
     { "msec", get_msec, VOLATILE, NULL, NULL },
     { "time_iso8601", get_time_iso8601, VOLATILE, NULL, NULL },
+    { "time_iso8601_ms", get_time_iso8601_ms, VOLATILE, NULL, NULL },
     { "time_local", get_time_local, VOLATILE, NULL, NULL },
     { 0 }
 };

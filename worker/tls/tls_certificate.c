@@ -58,8 +58,7 @@ static struct str
 lost_name(const struct tls_certificate *c, const struct tls_pair *new)
 {
     VEC_FOREACH (name, struct str, &c->names) {
-        if ((c->pair == NULL || x509_covers(c->pair->leaf, *name)) &&
-            !x509_covers(new->leaf, *name))
+        if (x509_covers(c->pair->leaf, *name) && !x509_covers(new->leaf, *name))
             return *name;
     }
     return STR_NONE;
@@ -75,8 +74,7 @@ is_better(const struct tls_certificate *c, const struct tls_pair *new, struct er
     else if (X509_cmp_current_time(X509_get0_notBefore(new->leaf)) > 0)
         error_set(err, "it is not valid yet");
     else if (lost.ptr != NULL)
-        error_set(err, "it is not for \"%.*s\"%s", STR(lost),
-                  c->pair != NULL ? ", as the old one is" : "");
+        error_set(err, "it is not for \"%.*s\", as the old one is", STR(lost));
     else
         return true;
     return false;
@@ -126,8 +124,8 @@ renew(struct watched_files *w, const struct str *contents, struct error *err)
         *err = e.error;
         return false;
     }
-    /* The same one is read again when its chain has changed, or the file was only touched. */
-    if ((c->pair == NULL || X509_cmp(new->leaf, c->pair->leaf) != 0) && !is_better(c, new, err)) {
+    /* In an empty place anything is better, as for a reload. The same one is read again when its chain has changed, or the file was only touched. */
+    if (c->pair != NULL && X509_cmp(new->leaf, c->pair->leaf) != 0 && !is_better(c, new, err)) {
         tls_pair_put(new);
         return false;
     }

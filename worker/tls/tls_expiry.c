@@ -22,7 +22,7 @@ enum {
     FIRST_LOOK_MS = 1,
     ZONE_BASE = 16 * 1024, /* bytes beside the notes */
     NOTES_MIN = 256,
-    PROBES = 32,
+    PROBES = 256,
     NAMES_SHOWN = 500, /* bytes */
     LEVEL_OVER = 4,
     LEVEL_ISOLATED = 5,
