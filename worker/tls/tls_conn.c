@@ -416,6 +416,7 @@ tls_free(struct tls *t)
     task_cancel(&t->flush);
     list_del(&t->waiting);
     tls_dynamic_drop(t->dynamic);
+    tls_revocation_drop(t->check);
     SSL_free(t->ssl);
     buf_put_chain(t->raw);
     buf_put(t->out);
