@@ -477,11 +477,12 @@ static void
 do_explain(struct client *c)
 {
     struct error err = { 0 };
+    bool busy;
 
-    if (explain_fork(c->m, c->watch.fd, c->rest, &err))
+    if (explain_fork(c->m, c->watch.fd, c->rest, &busy, &err))
         client_close(c);
     else
-        client_answer(c, "error explain", str_c(err.text));
+        client_answer(c, busy ? "error busy" : "error explain", str_c(err.text));
 }
 
 /* The newest generation below `limit` that has processes; 0: none. */

@@ -29,7 +29,10 @@
 #include "master/report.h"
 #include "master/signals.h"
 
-enum { ORPHANS_WAIT_MS = 10000 };
+enum {
+    ORPHANS_WAIT_MS = 10000,
+    BUSY_WAIT_MS = 5000, /* for a reload to end */
+};
 
 struct ctl {
     struct arena arena;
@@ -98,9 +101,26 @@ ask(struct str path, const char *command, char *answer, struct str *got)
     return answered;
 }
 
+/* On a terminal what is wrong is red. */
+static void
+print_lines(struct str text)
+{
+    struct str line;
+
+    while (text.len > 0 && str_split(&text, '\n', &line)) {
+        bool red = str_starts(line, S("isolated: "));
+
+        printf("%s%.*s%s\n", red ? "\033[31m" : "", STR(line), red ? "\033[0m" : "");
+    }
+}
+
 static void
 print_line(FILE *to, struct str text)
 {
+    if (to == stdout && isatty(STDOUT_FILENO)) {
+        print_lines(text);
+        return;
+    }
     fwrite(text.ptr, 1, text.len, to);
     if (text.len > 0 && text.ptr[text.len - 1] != '\n')
         fputc('\n', to);
@@ -327,7 +347,12 @@ ctl_fetch(const struct options *o, struct str request, struct arena *a, struct s
         fprintf(stderr, "weirctl: out of memory\n");
         return EXIT_NO_ANSWER;
     }
-    answered = ask_for_fd(t.ctl_path, request, answer, &got, &fd);
+    for (int left = BUSY_WAIT_MS / 50;; left--) {
+        answered = ask_for_fd(t.ctl_path, request, answer, &got, &fd);
+        if (answered != 1 || left == 0 || !str_starts(got, S("error busy")))
+            break;
+        pause_ms(50);
+    }
     if (answered != 1)
         return say_no_answer(&t, answered < 0);
     if (fd < 0 || !str_starts(got, S("ok"))) {

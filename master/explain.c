@@ -102,18 +102,24 @@ free_place(void)
 }
 
 bool
-explain_fork(struct master *m, int fd, struct str question, struct error *err)
+explain_fork(struct master *m, int fd, struct str question, bool *busy, struct error *err)
 {
     pid_t *place = free_place(), self = getpid();
     int own;
 
-    if (m->config == NULL || m->serving == 0 || m->state == STATE_HANDOFF) {
-        error_set(err, "a configuration is just being put into effect, or none can be loaded");
+    *busy = place == NULL || m->serving == 0 || m->state == STATE_HANDOFF;
+    if (*busy) {
+        error_set(err, place == NULL ? "too many requests are being explained"
+                                     : "a configuration is just being put into effect");
         return false;
     }
-    own = place != NULL ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
+    if (m->config == NULL) {
+        error_set(err, "what serves cannot be loaded again");
+        return false;
+    }
+    own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     if (own < 0) {
-        error_set(err, place == NULL ? "too many requests are being explained" : "no descriptor");
+        error_sys(err, "no descriptor");
         return false;
     }
     log_flush();

@@ -11,9 +11,10 @@ extern bool (*explain_entry)(struct config *c, struct str question, struct text 
 
 /*
  * Forks a process that explains with the configuration that serves, and answers on `fd` itself: `ok` with a sealed memfd
- * that holds the story, or an error. The caller closes its own descriptor. False: err says why there is no process.
+ * that holds the story, or an error. The caller closes its own descriptor. False: err says why there is no process, and
+ * *busy whether there may be one soon.
  */
-bool explain_fork(struct master *m, int fd, struct str question, struct error *err);
+bool explain_fork(struct master *m, int fd, struct str question, bool *busy, struct error *err);
 /* One that was forked for it may have ended. */
 void explain_on_exit(pid_t pid);
 

@@ -343,5 +343,7 @@ preflight_test(const struct options *o)
                 STR(co.conf_path));
     if (ok && o->dump)
         dump(c);
+    config_free(c);
+    arena_free(&a);
     return ok ? 0 : 1;
 }

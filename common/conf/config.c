@@ -2,6 +2,7 @@
 /* config.c - one load from start to end, and what setters may ask of it. */
 #include "common/conf/config.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -246,6 +247,23 @@ load(struct conf_load *l, bool text_only)
         lint_run(l);
 }
 
+/*
+ * The tree of a large configuration lies between what stays, and the C library would keep its pages for later; processes
+ * that are forked from this one have no use for them.
+ */
+static void
+give_back(size_t freed)
+{
+    enum { WORTH_IT = 1024 * 1024 };
+
+#ifdef __GLIBC__
+    if (freed >= WORTH_IT)
+        malloc_trim(0);
+#else
+    (void)freed;
+#endif
+}
+
 /* `nodes`: what the tree is made of; NULL: it ends with the load. */
 static struct config *
 load_from(const struct conf_options *o, struct arena *a, struct vec *messages, struct arena *nodes,
@@ -253,6 +271,7 @@ load_from(const struct conf_options *o, struct arena *a, struct vec *messages, s
 {
     struct conf_load l = { .options = o, .message_arena = a, .messages = messages };
     struct config *c = config_new(o);
+    size_t freed = 0;
 
     l.config = c;
     if (c == NULL) {
@@ -261,7 +280,7 @@ load_from(const struct conf_options *o, struct arena *a, struct vec *messages, s
         return NULL;
     }
     arena_init(&l.scratch, 16384);
-    arena_init(&l.nodes, 256 * 1024); /* chunks that free() gives back to the system */
+    arena_init(&l.nodes, 256 * 1024);
     hash_init(&l.logs, &l.scratch);
     hash_init(&l.zones, &l.scratch);
     load(&l, nodes != NULL);
@@ -270,9 +289,11 @@ load_from(const struct conf_options *o, struct arena *a, struct vec *messages, s
         *nodes = l.nodes;
     } else {
         c->tree = NULL;
+        freed = l.nodes.used;
         arena_free(&l.nodes);
     }
     arena_free(&l.scratch);
+    give_back(freed);
     *whole = l.errors == 0;
     return c;
 }

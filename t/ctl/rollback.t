@@ -13,7 +13,7 @@ my $weir = Weir->new(
     server   => "listen 127.0.0.1:%port0%;\nlocation = /small { return 200 small; }",
     location => 'return 200 "one $a";',
 );
-$weir->allow(qr/the master process \d+ has died/, qr/bind\(\) .* failed/, qr/unexpected end of file/);
+$weir->allow(qr/the master process \d+ has died/, qr/bind\(\) .* failed/, qr/unexpected end of file/, qr/chdir\(|ended before/);
 
 sub rollback ($status, $what) {
     my ($got, $output) = $weir->ctl('rollback');
@@ -89,6 +89,26 @@ $weir->write_conf($second);
     is(is_rolled_back(), 1, 'and is still a rollback');
     $weir->write_conf($second);
     close $other;
+}
+
+# One that passes the check and cannot come up: what serves is held, and what was before it is still known.
+{
+    $weir->reload;
+    is(body(), 'two a2 b2', 'the second');
+    $weir->rewrite_conf(main => 'working_directory /nonexistent/place;', location => 'return 200 never;');
+    ($status) = $weir->ctl('reload');
+    is($status, 1, 'a generation that cannot come up');
+    like(($weir->ctl('status'))[1], qr/^state: holding$/m, 'the one before is held');
+    is(differs(), 1, 'diff compares with what serves');
+    my ($code, $told) = $weir->ctl('explain', $weir->url, '--json');
+    like($told, qr/"directive":"return 200 \\"two /, 'which is what explain explains');
+    is(is_rolled_back(), 0, 'that is no rollback');
+    rollback(0, 'back from there');
+    is(body(), 'one a1', 'the first');
+    like(($weir->ctl('status'))[1], qr/^state: running$/m, 'and no longer held');
+    rollback(0, 'forth');
+    is(body(), 'two a2 b2', 'the second, not the one that never served');
+    $weir->rewrite_conf(main => '');
 }
 
 # Several reloads: only the last one is undone.

@@ -200,6 +200,8 @@ sub run ($server, @cases) {
             push @answers, $client->answer;
         }
         my $text = join "\n----\n", map { Nginx::plain($server, $_) } @answers;
+        # Files that the requests have made are as old as they are.
+        $text =~ s{^(?:ETag: (?:W/)?"(?!6553f100)[0-9a-f]{8}-|Last-Modified: .*\b(?!2023)\d{4} .* GMT$)}{NOW }mg;
         $text .= "\n(rest: " . $client->pending . ')' if length $client->pending;
         push @results, { text => $text, port => $client->port };
         $client->close;

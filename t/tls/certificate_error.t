@@ -88,6 +88,19 @@ $weir->write_conf($weir->read_file('weir.conf') =~ s{\Q$dir\E/garbage.crt;(\s+)s
 $weir->reload;
 is(TlsClient->new($weir->port, name => 'garbage.example')->certificate_name, 'garbage.example', 'mended');
 
+# With a watch it comes back by itself.
+my $late = Weir->new(workers => 2, http => "ssl_certificate_error isolate; ssl_certificate_watch on;
+    server { listen 127.0.0.1:%port0% ssl; server_name good.example; ssl_certificate $dir/good.crt; ssl_certificate_key $dir/good.key; }
+    server { listen 127.0.0.1:%port0% ssl; server_name late.example; ssl_certificate $dir/later/late.crt;
+        ssl_certificate_key $dir/later/late.key; }");
+is(TlsClient->new($late->port, name => 'late.example'), undef, 'not there yet');
+$certs->make('late');
+mkdir "$dir/later";
+rename "$dir/late.$_", "$dir/later/late.$_" for qw(crt key);
+my $row = 0;
+wait_for(sub { $row = TlsClient->new($late->port, name => 'late.example') ? $row + 1 : 0; $row >= 12 }, 'the certificate that came later');
+unlike(($late->ctl('certs'))[1], qr/isolated/, 'and is not isolated any more');
+
 # Without a good one at all the rest of the server runs too.
 my $alone = Weir->new(http => "ssl_certificate_error isolate;
     server { listen 127.0.0.1:%port0% ssl; ssl_certificate $dir/none; ssl_certificate_key $dir/none; }

@@ -81,6 +81,9 @@ my @good = (
     $pair,
     "ssl_certificate $dir/a.crt; ssl_certificate_key $dir/locked.key; ssl_password_file $dir/passwords;",
     "$pair ssl_certificate $dir/rsa.crt; ssl_certificate_key $dir/rsa.key;",
+    "ssl_certificate $dir/a.crt; ssl_certificate_key store:file:$dir/a.key;",
+    "ssl_certificate $dir/a.crt; ssl_certificate_key store:file:$dir/locked.key; ssl_password_file $dir/passwords;",
+    "$pair ssl_certificate_cache max=10 inactive=1m valid=1s; ssl_certificate_error isolate; ssl_certificate_watch on;",
     "$pair ssl_session_cache builtin:1000 shared:SSL:10m;",
     "$pair ssl_session_cache shared:SSL:32k; ssl_session_timeout 1d; ssl_session_tickets off;",
     "$pair ssl_protocols SSLv3 TLSv1 TLSv1.1 TLSv1.2; ssl_ciphers ECDHE+AESGCM:!aNULL; ssl_prefer_server_ciphers on;",
@@ -93,6 +96,15 @@ my @good = (
 for my $text (@good) {
     my ($status, $output) = check($text);
     is($status, 0, 'accepted: ' . substr $text =~ s/\Q$pair\E //r, 0, 100) or diag $output;
+}
+
+# Of the main context.
+for my $row ([ 'ssl_engine pkcs11;', 1, qr/\[emerg\] "ssl_engine" is not supported in \S+:\d+$/m ], [ 'ssl_object_cache_inheritable off;', 0, qr/successful/ ]) {
+    my ($line, $expected, $message) = @$row;
+    $weir->write_conf("$line\nevents {}\nhttp {}\n");
+    my ($status, $output) = $weir->run_weir('-t');
+    is($status, $expected, $line);
+    like($output, $message, 'in the right words');
 }
 
 my (undef, $build) = $weir->run($weir->binary, '-V');

@@ -233,7 +233,8 @@ phase_step_told(struct exchange *x)
     }
     r = phase_step(x);
     if (run != NULL && phase >= HTTP_PREACCESS)
-        explain_result(phase, name, line, r, x->resume);
+        explain_result(phase, name, line, r == PHASE_JUMP && x->phase.denied != 0 ? PHASE_DONE : r,
+                       x->resume);
     return r;
 }
 

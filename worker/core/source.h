@@ -64,6 +64,9 @@ struct source {
     const struct source_ops *ops;
     struct source *below; /* what a filter wraps; NULL for a producer */
     struct exchange *x;   /* whom to make ready */
+    /* Gives bytes [at, at + len) of the body next, and then END: for ranges. Between pulls, also after END. False: it
+     * cannot, and nothing has changed. NULL: bytes come once and forward. */
+    bool (*seek)(struct source *s, uint64_t at, uint64_t len);
 };
 
 static inline enum pull

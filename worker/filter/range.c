@@ -369,6 +369,8 @@ range_head(struct exchange *x, struct response *res)
             return false;
         switch (parse_ranges(value, (uint64_t)res->length, max, request_arena(r), &s->ranges)) {
         case RANGES_GOOD:
+            if (res->single_range && s->ranges.n > 1)
+                break;
             s->seeks = res->body != NULL && body_seek(res->body, s->ranges.at[0].start,
                                                       s->ranges.at[0].end - s->ranges.at[0].start);
             if (s->seeks || ranges_ascend(&s->ranges))

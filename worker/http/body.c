@@ -39,6 +39,16 @@ mem_stop(struct source *s UNUSED, enum stop why UNUSED)
 {
 }
 
+static bool
+mem_seek(struct source *s, uint64_t at, uint64_t len)
+{
+    struct mem_source *m = CONTAINER_OF(s, struct mem_source, source);
+
+    ASSERT(at <= m->all.len && len <= m->all.len - at);
+    m->left = str_n(m->all.ptr + at, len);
+    return true;
+}
+
 static const struct source_ops mem_ops = { mem_pull, mem_stop };
 
 struct source *
@@ -48,7 +58,7 @@ body_mem(struct exchange *x, struct str bytes)
 
     if (m == NULL)
         return NULL;
-    m->source = (struct source){ .ops = &mem_ops, .x = x };
+    m->source = (struct source){ .ops = &mem_ops, .x = x, .seek = mem_seek };
     m->all = m->left = bytes;
     return source_checked(&m->source);
 }
@@ -329,6 +339,17 @@ file_stop(struct source *s, enum stop why UNUSED)
         file_close(f);
 }
 
+static bool
+file_seek(struct source *s, uint64_t at, uint64_t len)
+{
+    struct file_source *f = CONTAINER_OF(s, struct file_source, source);
+
+    ASSERT(f->state == JOB_NONE);
+    f->at = f->from + at;
+    f->left = len;
+    return true;
+}
+
 static const struct source_ops file_ops = { file_pull, file_stop };
 
 /* What `aio` says of this file. False: there is no such pool, said. */
@@ -358,7 +379,7 @@ body_file(struct exchange *x, struct open_file *file, uint64_t at, uint64_t len)
 
     if (f == NULL || !file_pool(x, file, &f->pool))
         return NULL;
-    f->source = (struct source){ .ops = &file_ops, .x = x };
+    f->source = (struct source){ .ops = &file_ops, .x = x, .seek = file_seek };
     f->file = open_file_ref(file);
     f->from = f->at = at;
     f->left = len;
@@ -372,22 +393,7 @@ body_seek(struct source *s, uint64_t at, uint64_t len)
 {
     struct source *bare = source_unchecked(s);
 
-    if (bare->ops == &mem_ops) {
-        struct mem_source *m = CONTAINER_OF(bare, struct mem_source, source);
-
-        ASSERT(at <= m->all.len && len <= m->all.len - at);
-        m->left = str_n(m->all.ptr + at, len);
-        return true;
-    }
-    if (bare->ops == &file_ops) {
-        struct file_source *f = CONTAINER_OF(bare, struct file_source, source);
-
-        ASSERT(f->state == JOB_NONE);
-        f->at = f->from + at;
-        f->left = len;
-        return true;
-    }
-    return false;
+    return bare->seek != NULL && bare->seek(bare, at, len);
 }
 
 enum pull

@@ -15,10 +15,8 @@ struct source *body_mem(struct exchange *x, struct str bytes);
  * stop. NULL: memory is out.
  */
 struct source *body_file(struct exchange *x, struct open_file *f, uint64_t at, uint64_t len);
-/*
- * Makes one of the sources above give bytes [at, at + len) of its body next, and then END: for ranges. Between pulls,
- * also after END. False: it is another kind of source, and nothing has changed.
- */
+/* Makes a source that can (those above, slices) give bytes [at, at + len) of its body next, and then END: for ranges.
+ * Between pulls, also after END. False: it cannot, and nothing has changed. */
 bool body_seek(struct source *s, uint64_t at, uint64_t len);
 /* For filters that look at bytes: kinds = MEM, no room. */
 enum pull body_pull_mem(struct source *below, struct batch *in);

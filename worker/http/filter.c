@@ -71,6 +71,8 @@ filters_run(struct exchange *x, struct response *res)
 
         if (child && (f->root_only || f->stage > FILTER_JOIN))
             continue;
+        if (request_of(x)->clone && f->stage > FILTER_SLICE)
+            continue; /* its body becomes a part of its parent's, which passes the rest */
         if (!f->head(x, res))
             return false;
         if (res->refused != 0)

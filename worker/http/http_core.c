@@ -585,9 +585,15 @@ static const struct phase_entry http_core_phases[] = {
     { 0 }
 };
 
+static const struct lint_check http_checks[] = {
+    { "certificate-name", "server_name", http_lint_certificate },
+    { 0 },
+};
+
 struct module http_module = {
     .name = "http",
     .directives = http_directives,
+    .lint = http_checks,
 };
 
 struct module http_core_module = {

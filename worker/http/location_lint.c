@@ -206,7 +206,23 @@ check_prefix(struct conf_load *l, const struct location *loc, const struct vec *
     }
 }
 
-/* A path that no request has: it is decoded, normalised and without arguments. */
+/* Names that begin with no '/': a pattern without its "~", or a forgotten one. */
+static void
+check_relative(struct conf_load *l, const struct location *loc)
+{
+    static const char marks[] = "^$\\*";
+    bool pattern = false;
+
+    for (const char *m = marks; *m != '\0'; m++)
+        pattern = pattern || str_find(loc->name, *m) < loc->name.len;
+    lint_say_at(l, loc->pos, "%.*s can never match: paths begin with \"/\"", STR(loc->scope->name));
+    if (pattern)
+        conf_hint(l, "a regular expression needs \"~\": write \"location ~ %.*s\"", STR(loc->name));
+    else
+        conf_hint(l, "write \"location /%.*s\"", STR(loc->name));
+}
+
+/* A name that is written as a client would write it; what is compared is decoded, normalised and without arguments. */
 static void
 check_path(struct conf_load *l, const struct location *loc)
 {
@@ -214,9 +230,11 @@ check_path(struct conf_load *l, const struct location *loc)
     size_t percent = str_find(name, '%');
     const char *why = NULL;
 
-    if (name.len > 0 && name.ptr[0] != '/')
-        why = "paths begin with \"/\"";
-    else if (str_find(name, '?') < name.len)
+    if (name.len > 0 && name.ptr[0] != '/') {
+        check_relative(l, loc);
+        return;
+    }
+    if (str_find(name, '?') < name.len)
         why = "arguments are no part of the path that is compared";
     else if (percent + 2 < name.len && hex_digit(name.ptr[percent + 1]) >= 0 &&
              hex_digit(name.ptr[percent + 2]) >= 0)
@@ -227,14 +245,9 @@ check_path(struct conf_load *l, const struct location *loc)
         why = "\"..\" and \".\" are resolved";
     if (why == NULL)
         return;
-    lint_say_at(l, loc->pos, "%.*s can never match: %s", STR(loc->scope->name), why);
-    if (name.ptr[0] != '/' && (str_find(name, '^') < name.len || str_find(name, '$') < name.len ||
-                               str_find(name, '\\') < name.len || str_find(name, '*') < name.len))
-        conf_hint(l, "a regular expression needs \"~\": write \"location ~ %.*s\"", STR(name));
-    else if (name.ptr[0] != '/')
-        conf_hint(l, "write \"location /%.*s\"", STR(name));
-    else
-        conf_hint(l, "write the path as it is after decoding, without arguments");
+    lint_say_at(l, loc->pos, "%.*s does not match a request for \"%.*s\": %s",
+                STR(loc->scope->name), STR(name), why);
+    conf_hint(l, "write the path as it is after decoding, without arguments");
 }
 
 static void

@@ -54,6 +54,7 @@ struct request {
     int64_t content_length; /* -1: not told */
     bool body_chunked;      /* or otherwise of unknown length */
     bool without_body;      /* a child that does not see the body of its root */
+    bool clone;             /* a child that does once more what its parent does */
     uint64_t head_len;      /* bytes of the head */
     uint64_t length;        /* bytes of head and body that were read: $request_length */
 

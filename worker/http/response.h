@@ -29,6 +29,7 @@ struct response {
     int64_t last_modified;  /* seconds since 1970; -1: none of ours, but an origin's field may be in
                               * `fields`: response_last_modified */
     bool accept_ranges;     /* the body may be asked for in parts: the range filter tells so */
+    bool single_range;      /* but not several at once: that would cost more than the whole */
     bool head_only;         /* HEAD, 204, 304: no body goes out */
     bool keep_length;       /* HEAD of an origin: length is told though no body comes */
     bool from_origin;       /* Server and Date are the origin's where they are passed */

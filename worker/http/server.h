@@ -8,6 +8,8 @@
 
 #include "worker/http/http_conf.h"
 
+struct lint_line; /* common/conf/lint.h */
+
 /* What `http {}` holds; the owner of its scope. */
 struct http_main {
     struct scope *scope;
@@ -84,5 +86,7 @@ void http_start_tls(struct conn *c, const struct http_address *a);
 bool http_check_tls(struct conf_load *l, const struct http_address *a);
 /* Tells the certificates of a server that some address has `ssl` for the names that they are for. */
 bool http_name_tls(struct conf_load *l, const struct server *s);
+/* Finds names of a `server_name` line that no certificate of the server is for. */
+void http_lint_certificate(struct conf_load *l, const struct lint_line *at);
 
 #endif

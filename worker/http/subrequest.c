@@ -62,7 +62,9 @@ copy_request(struct request *c, const struct request *parent, const struct subre
     if (o->detached)
         c->codec = NULL; /* it has no client */
     c->internal = true;
-    c->uri_changed = c->uri_as_sent = c->error_page_used = false;
+    c->uri_changed = c->error_page_used = false;
+    c->uri_as_sent = o->clone && parent->uri_as_sent;
+    c->clone = o->clone;
     c->uri_changes = REQUEST_URI_CHANGES;
     c->bytes_sent = c->body_sent = 0;
     c->limit_rate_set = false;

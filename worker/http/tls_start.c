@@ -4,8 +4,11 @@
  * behind it.
  */
 #include "common/sys/socket.h"
+#include "common/conf/lint.h"
 #include "worker/http/server.h"
 #include "worker/tls/tls.h"
+
+enum { NAMES_SHOWN = 500 }; /* bytes of a certificate's names in a message */
 
 /* The server of the name; its certificate, or where it has none the default server's. */
 static const struct tls_context *
@@ -132,6 +135,8 @@ http_check_tls(struct conf_load *l, const struct http_address *a)
     return true;
 }
 
+/* ---- names ---- */
+
 /* A host name that a certificate would have to be for; ptr NULL: what is no name, or a pattern. *.example.com and
  * .example.com stand for any one name of theirs. */
 static struct str
@@ -148,20 +153,46 @@ host_name_of(struct conf_load *l, const struct server_name *n)
     return text;
 }
 
+static bool
+has_tls(const struct server *s)
+{
+    VEC_FOREACH (line, struct listen_line, &s->listens) {
+        if (line->ssl)
+            return true;
+    }
+    return false;
+}
+
 bool
 http_name_tls(struct conf_load *l, const struct server *s)
 {
-    bool tls = false;
-
-    VEC_FOREACH (line, struct listen_line, &s->listens)
-        tls |= line->ssl;
-    if (!tls)
+    if (!has_tls(s))
         return true;
     VEC_FOREACH (n, struct server_name, &s->names) {
         struct str name = host_name_of(l, n);
 
-        if (name.len > 0 && !tls_name_server(l, s->scope, name, n->text, n->pos))
+        if (name.len > 0 && !tls_name_server(l, s->scope, name))
             return false;
     }
     return true;
+}
+
+void
+http_lint_certificate(struct conf_load *l, const struct lint_line *at)
+{
+    const struct server *s = at->scope->kind == SCOPE_SERVER ? at->scope->owner : NULL;
+
+    if (s == NULL || !has_tls(s))
+        return;
+    VEC_FOREACH (n, struct server_name, &s->names) {
+        struct str name = host_name_of(l, n), file, names;
+
+        if (n->pos.line < at->node->pos.line || n->pos.line > at->node->end.line || name.len == 0 ||
+            tls_is_for(s->scope, name, conf_arena(l), &file, &names))
+            continue;
+        lint_say_at(l, n->pos, "certificate \"%.*s\" does not cover server_name \"%.*s\"",
+                    STR(file), STR(n->text));
+        conf_hint(l, "it is for %.*s", (int)(names.len < NAMES_SHOWN ? names.len : NAMES_SHOWN),
+                  names.ptr);
+    }
 }

@@ -97,20 +97,26 @@ check_resolver(struct conf_load *l, const struct lint_line *at)
 {
     struct str url = at->node->args[1], host = host_of(url), name = S("");
     uint64_t timeout_ms;
+    bool known = true;
 
     if (str_find(url, '$') == url.len || resolver_of_scope(at->scope, &timeout_ms) != NULL)
         return;
     if (host.len > 0 && str_find(host, '$') == host.len)
         needs_no_resolver(&name, url);
-    else if (!lint_values(l, url, needs_no_resolver, &name))
-        name = host.len > 0 ? host : url;
-    if (name.len == 0)
+    else
+        known = lint_values(l, url, needs_no_resolver, &name);
+    if (!known)
+        lint_say(
+            l, at->node, 1,
+            "the host is the value of a variable and may have to be looked up, and there is no "
+            "\"resolver\" to ask");
+    else if (name.len > 0)
+        lint_say(l, at->node, 1,
+                 "\"%.*s\" is looked up for each request, because of the variable, and there is no "
+                 "\"resolver\" to ask",
+                 STR(name));
+    else
         return;
-    lint_say(l, at->node, 1,
-             "\"%.*s\" is looked up for each request, because of the variable, and there is no "
-             "\"resolver\" to "
-             "ask",
-             STR(name));
     conf_hint(
         l, "add \"resolver ADDRESS\" with that of a name server, or an \"upstream\" of that name");
 }

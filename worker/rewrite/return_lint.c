@@ -213,6 +213,8 @@ check_loop(struct conf_load *l, const struct lint_line *at)
     struct certain c = certain_of(lint_first(l, at->outer));
     struct target t;
 
+    if (loc != NULL && (loc->kind == LOCATION_NAMED || http_conf(loc->scope)->internal))
+        return; /* another one has sent the request here */
     if (s == NULL || c.node != at->node || c.target.len == 0 || !target_parse(c.target, &t) ||
         (at->scope->kind != SCOPE_SERVER && at->scope->kind != SCOPE_LOCATION) ||
         !host_is_own(s, t.host) || !address_is_own(s, &t) || !uri_is_own(s, loc, t.uri))

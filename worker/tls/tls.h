@@ -109,9 +109,12 @@ bool tls_cert_cache_set(struct conf_load *l, const struct directive *d, struct c
 /* What handshakes for the server of this scope use. NULL: it has no certificate of its own (a default server's is used,
  * if any). */
 const struct tls_context *tls_context_of(const struct scope *s);
-/* A host name of the server of the scope, whose certificates should be for it: warns when none is. False after conf_fail. */
-bool tls_name_server(struct conf_load *l, const struct scope *s, struct str name,
-                     struct str written, struct conf_pos pos);
+/* A host name of the server of the scope, which its certificates, renewed ones too, should be for. False after conf_fail. */
+bool tls_name_server(struct conf_load *l, const struct scope *s, struct str name);
+/* Whether a certificate of the scope is for the name, as far as it is known. Else *file has its name, and *names what it is
+ * for; in `a`, or constant. */
+bool tls_is_for(const struct scope *s, struct str name, struct arena *a, struct str *file,
+                struct str *names);
 /* ssl_reject_handshake. */
 bool tls_is_rejected(const struct scope *s);
 

@@ -319,20 +319,3 @@ tls_cert_get(struct tls_cert_cache *cache, const struct tls_pair_source *s, stru
     arena_free(&a);
     return result;
 }
-
-void
-tls_cert_cache_each(const struct tls_cert_cache *cache,
-                    void (*fn)(void *data, struct str certificate, const struct tls_pair *p),
-                    void *data)
-{
-    struct list *head = (struct list *)&cache->by_use;
-
-    LIST_FOREACH (at, head) {
-        const struct entry *e = LIST_ENTRY(at, struct entry, node);
-        struct str rest = str_from(e->key, str_find(e->key, ' ') + 1), len;
-        uint32_t n;
-
-        if (str_split(&rest, ':', &len) && num_parse_u32(len, &n) && n <= rest.len)
-            fn(data, str_upto(rest, n), e->pair);
-    }
-}

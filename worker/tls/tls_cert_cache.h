@@ -38,9 +38,4 @@ tls_cert_forget(struct tls_cert_wait *w)
     list_del(&w->node);
 }
 
-/* The pairs that this worker keeps now; fn gets the name of the certificate. */
-void tls_cert_cache_each(const struct tls_cert_cache *cache,
-                         void (*fn)(void *data, struct str certificate, const struct tls_pair *p),
-                         void *data);
-
 #endif

@@ -17,10 +17,7 @@
 #include "worker/tls/tls_dynamic.h"
 #include "worker/tls/tls_x509.h"
 
-enum {
-    PASSWORDS_MAX = 64 * 1024, /* bytes of a file with passphrases */
-    NAMES_SHOWN = 500,         /* bytes of a certificate's names in a message */
-};
+enum { PASSWORDS_MAX = 64 * 1024 /* bytes of a file with passphrases */ };
 
 /* ---- passphrases ---- */
 
@@ -61,8 +58,7 @@ static struct str
 lost_name(const struct tls_certificate *c, const struct tls_pair *new)
 {
     VEC_FOREACH (name, struct str, &c->names) {
-        if ((c->pair == NULL || x509_covers(c->pair->leaf, *name)) &&
-            !x509_covers(new->leaf, *name))
+        if (x509_covers(c->pair->leaf, *name) && !x509_covers(new->leaf, *name))
             return *name;
     }
     return STR_NONE;
@@ -78,8 +74,7 @@ is_better(const struct tls_certificate *c, const struct tls_pair *new, struct er
     else if (X509_cmp_current_time(X509_get0_notBefore(new->leaf)) > 0)
         error_set(err, "it is not valid yet");
     else if (lost.ptr != NULL)
-        error_set(err, "it is not for \"%.*s\"%s", STR(lost),
-                  c->pair != NULL ? ", as the old one is" : "");
+        error_set(err, "it is not for \"%.*s\", as the old one is", STR(lost));
     else
         return true;
     return false;
@@ -129,8 +124,8 @@ renew(struct watched_files *w, const struct str *contents, struct error *err)
         *err = e.error;
         return false;
     }
-    /* The same one is read again when its chain has changed, or the file was only touched. */
-    if ((c->pair == NULL || X509_cmp(new->leaf, c->pair->leaf) != 0) && !is_better(c, new, err)) {
+    /* In an empty place anything is better, as for a reload. The same one is read again when its chain has changed, or the file was only touched. */
+    if (c->pair != NULL && X509_cmp(new->leaf, c->pair->leaf) != 0 && !is_better(c, new, err)) {
         tls_pair_put(new);
         return false;
     }
@@ -275,45 +270,30 @@ tls_certificate_use(struct conf_load *l, struct tls_certificate *c, struct tls_c
 
 /* ---- names ---- */
 
-static void
-warn_of_name(struct conf_load *l, const struct tls_certificate *c, struct str name,
-             struct conf_pos pos)
-{
-    struct str file = tls_pem_shown(c->file.path), names;
-    struct text t;
-
-    text_init(&t, NULL);
-    x509_add_names(&t, c->pair->leaf);
-    names = text_str(&t);
-    conf_warn_at(l, pos, "certificate \"%.*s\" does not cover server_name \"%.*s\"", STR(file),
-                 STR(name));
-    conf_hint(l, "it is for %.*s%s", (int)(names.len > NAMES_SHOWN ? NAMES_SHOWN : names.len),
-              names.ptr != NULL ? names.ptr : "", names.len > NAMES_SHOWN ? "..." : "");
-    text_free(&t);
-}
-
 bool
-tls_certificates_name(struct conf_load *l, struct tls_context *by, struct str name,
-                      struct str written, struct conf_pos pos)
+tls_certificates_name(struct tls_context *by, struct str name)
 {
-    const struct tls_certificate *other = NULL;
-    bool covered = by->dynamic;
-
-    VEC_FOREACH (at, struct tls_certificate *, &by->certificates) {
-        struct tls_certificate *c = *at;
-        struct str *place = VEC_PUSH(&c->names, struct str);
+    VEC_FOREACH (c, struct tls_certificate *, &by->certificates) {
+        struct str *place = VEC_PUSH(&(*c)->names, struct str);
 
         if (place == NULL)
-            return conf_fail_at(l, pos, "out of memory");
+            return false;
         *place = name;
-        if (c->pair == NULL)
-            covered = true; /* who knows */
-        else if (x509_covers(c->pair->leaf, name))
-            covered = true;
-        else
-            other = c;
     }
-    if (!covered && other != NULL)
-        warn_of_name(l, other, written, pos);
     return true;
+}
+
+const struct tls_certificate *
+tls_certificates_miss(const struct tls_context *of, struct str name)
+{
+    const struct tls_certificate *other = NULL;
+
+    if (of->dynamic)
+        return NULL;
+    VEC_FOREACH (c, struct tls_certificate *, &of->certificates) {
+        if ((*c)->pair == NULL || x509_covers((*c)->pair->leaf, name))
+            return NULL; /* or who knows */
+        other = *c;
+    }
+    return other;
 }

@@ -26,9 +26,10 @@ struct tls_certificate *tls_certificate_get(struct conf_load *l, struct tls_shar
                                             const struct tls_settings *s, uint32_t i);
 /* The context uses it. False after conf_fail. */
 bool tls_certificate_use(struct conf_load *l, struct tls_certificate *c, struct tls_context *by);
-/* A server of the context has this host name: warns when no certificate is for it. False after conf_fail. */
-bool tls_certificates_name(struct conf_load *l, struct tls_context *by, struct str name,
-                           struct str written, struct conf_pos pos);
+/* A server of the context has this host name. False: memory. */
+bool tls_certificates_name(struct tls_context *by, struct str name);
+/* One of the context's certificates, when none of them is for a host name; NULL: one is, or may be. */
+const struct tls_certificate *tls_certificates_miss(const struct tls_context *of, struct str name);
 /* The lines of a password file, which is read once: it may be a named pipe. False after conf_fail. */
 bool tls_passwords_get(struct conf_load *l, struct tls_shared *shared, const struct tls_file *f,
                        struct str *lines);

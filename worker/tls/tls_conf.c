@@ -18,6 +18,7 @@
 #include "worker/tls/tls_session.h"
 #include "worker/tls/tls_ticket.h"
 #include "worker/tls/tls_verify.h"
+#include "worker/tls/tls_x509.h"
 
 enum { BUILTIN_DEFAULT = 20480 /* sessions */ };
 
@@ -101,8 +102,8 @@ add_file(struct conf_load *l, const struct directive *d, struct conf_node *n, vo
     if (!tls_is_no_path(n->args[1]))
         return file_of(l, n, f);
     f->pos = n->arg_pos[1];
-    f->path = n->args[1];
-    return true;
+    f->path = arena_str(conf_arena(l), n->args[1]);
+    return f->path.ptr != NULL || conf_fail(l, n, 1, "out of memory");
 }
 
 bool
@@ -289,12 +290,28 @@ tls_is_rejected(const struct scope *s)
 }
 
 bool
-tls_name_server(struct conf_load *l, const struct scope *s, struct str name, struct str written,
-                struct conf_pos pos)
+tls_name_server(struct conf_load *l, const struct scope *s, struct str name)
 {
     struct tls_context *c = conf_of(s)->context;
 
-    return c == NULL || tls_certificates_name(l, c, name, written, pos);
+    return c == NULL || tls_certificates_name(c, name) || conf_fail_at(l, s->pos, "out of memory");
+}
+
+bool
+tls_is_for(const struct scope *s, struct str name, struct arena *a, struct str *file,
+           struct str *names)
+{
+    const struct tls_context *c = conf_of(s)->context;
+    const struct tls_certificate *missed = c != NULL ? tls_certificates_miss(c, name) : NULL;
+    struct text t;
+
+    if (missed == NULL)
+        return true;
+    text_init(&t, a);
+    x509_add_names(&t, missed->pair->leaf);
+    *names = t.failed || t.len == 0 ? S("nothing") : text_str(&t);
+    *file = tls_pem_shown(missed->file.path);
+    return false;
 }
 
 enum tls_verdict

@@ -22,7 +22,7 @@ enum {
     FIRST_LOOK_MS = 1,
     ZONE_BASE = 16 * 1024, /* bytes beside the notes */
     NOTES_MIN = 256,
-    PROBES = 16,
+    PROBES = 256,
     NAMES_SHOWN = 500, /* bytes */
     LEVEL_OVER = 4,
     LEVEL_ISOLATED = 5,
@@ -89,12 +89,12 @@ note_of(struct zone *z, const struct expiry_root *r, uint64_t hash)
     if (notes == NULL)
         return NULL;
     for (uint64_t i = 0; i < PROBES; i++) {
-        struct note *n = &notes[(hash + i) & (r->n - 1)];
+        struct note *n = &notes[((hash >> 8) + i) & (r->n - 1)];
 
         if (n->hash == hash || n->hash == 0)
             return n;
     }
-    return &notes[hash & (r->n - 1)];
+    return &notes[(hash >> 8) & (r->n - 1)];
 }
 
 bool
