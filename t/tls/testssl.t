@@ -28,6 +28,7 @@ is(TlsClient->new($weir->port, name => 'localhost')->certificate_name, 'localhos
 
 # Twice, so that none takes too long.
 my @all;
+local $Client::patience = 50;    # for `run`, six times as long
 for my $checks ([qw(-p -s -P -E)], [qw(-S -h -U)]) {
     my ($status, $output) = $weir->run($testssl, '--quiet', '--color', 0, '--warnings', 'off', '--ip', '127.0.0.1', @$checks,
         '--jsonfile', "$dir/report.json", 'https://localhost:' . $weir->port . '/');
