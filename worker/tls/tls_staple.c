@@ -368,16 +368,23 @@ keep(const struct tls_staple *s, struct str der, int64_t until_s)
                       clock_ms + left_ms);
 }
 
-/* The note of who asks: under another key. False: somebody else has left one. */
+/* The note of who asks lies under another key. */
+static struct str
+note_key(const struct tls_staple *s, char key[KEY])
+{
+    for (int i = 0; i < KEY; i++)
+        key[i] = (char)~s->key[i];
+    return str_n(key, KEY);
+}
+
+/* False: somebody else has left one. */
 static bool
 claim(const struct tls_staple *s)
 {
-    char key[KEY];
     static struct kept kept;
+    char key[KEY];
 
-    for (int i = 0; i < KEY; i++)
-        key[i] = (char)~s->key[i];
-    if (tls_session_find(zone_of(s), str_n(key, KEY), clock_ms, &kept) > 0)
+    if (tls_session_find(zone_of(s), note_key(s, key), clock_ms, &kept) > 0)
         return false;
     tls_session_store(zone_of(s), str_n(key, KEY), S("asked"), clock_ms, clock_ms + CLAIM_MS);
     return true;
@@ -388,9 +395,7 @@ unclaim(const struct tls_staple *s)
 {
     char key[KEY];
 
-    for (int i = 0; i < KEY; i++)
-        key[i] = (char)~s->key[i];
-    tls_session_forget(zone_of(s), str_n(key, KEY));
+    tls_session_forget(zone_of(s), note_key(s, key));
 }
 
 static void
