@@ -18,7 +18,7 @@
 # A line is a method, a target, and after bars fields or options: body=, version=, host= (nohost: none), keep, port=N,
 # raw= (these bytes and nothing else; all answers until the end). \r \n \t \\ \xNN are bytes, \{TEXT*N} is TEXT N times.
 # Lines that begin with # are skipped. With own_log => 1 the configuration writes %dir%/compat.log itself, in a format
-# that begins with $realip_remote_port.
+# that begins with $realip_remote_port; with own_proxy => 1 it says itself how origins are asked.
 #
 # differs => [ qr/line/ => reason, ... ] in the second word names lines where the two differ, and why: 'manual: WORDS'
 # with words of the list in weir.conf(5), or 'nginx VERSION: WORDS' for a change that came after the installed nginx,
@@ -84,7 +84,7 @@ sub compare ($name, $option, $lines) {
     # To origins both say HTTP/1.1 and keep connections, which has been nginx's default since 1.29.7 only.
     my $log  = "log_format compat '@{[log_format()]}';\n" . ($option->{own_log} ? '' : "access_log %dir%/compat.log compat;\n");
     my $http = $log
-      . "proxy_http_version 1.1;\nproxy_set_header Connection \"\";\n" . ($option->{http} // '');
+      . ($option->{own_proxy} ? '' : "proxy_http_version 1.1;\nproxy_set_header Connection \"\";\n") . ($option->{http} // '');
     my %option  = (%$option, http => $http);
     my @servers = map { $_->new(%option, start => 0) } 'Compat::Weir', 'Compat::Nginx';
     for my $server (@servers) {
@@ -95,7 +95,6 @@ sub compare ($name, $option, $lines) {
     my @results = map { [ run($_, @cases) ] } @servers;
     my @ports = map { [ map { $_->{port} } @$_ ] } @results;
     settle($servers[$_], @{ $ports[$_] }) for 0, 1;
-    Test::More::diag($_->read_file("compat.log")) for $ENV{SHOW} ? @servers : ();
     my @logs = map { logged($_) } @servers;
     my %used;
     for my $n (0 .. $#cases) {
