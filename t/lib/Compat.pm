@@ -18,7 +18,7 @@
 # A line is a method, a target, and after bars fields or options: body=, version=, host= (nohost: none), keep, port=N,
 # raw= (these bytes and nothing else; all answers until the end). \r \n \t \\ \xNN are bytes, \{TEXT*N} is TEXT N times.
 # Lines that begin with # are skipped. With own_log => 1 the configuration writes %dir%/compat.log itself, in a format
-# that begins with $realip_remote_port; with own_proxy => 1 it says itself how origins are asked.
+# that begins with $realip_remote_port:$server_port; with own_proxy => 1 it says itself how origins are asked.
 #
 # differs => [ qr/line/ => reason, ... ] in the second word names lines where the two differ, and why: 'manual: WORDS'
 # with words of the list in weir.conf(5), or 'nginx VERSION: WORDS' for a change that came after the installed nginx,
@@ -75,7 +75,7 @@ sub link_to ($path) {
 }
 
 sub log_format () {
-    return join ' ', '$realip_remote_port', map { "$_=[\$$_]" } @logged;
+    return join ' ', '$realip_remote_port:$server_port', map { "$_=[\$$_]" } @logged;
 }
 
 sub compare ($name, $option, $lines) {
@@ -115,7 +115,7 @@ sub compare ($name, $option, $lines) {
 # Until each connection has its line. Some get none; what is written then comes at once.
 sub settle ($server, @ports) {
     for (1 .. 50) {
-        my %seen = map { $_ => 1 } $server->read_file('compat.log') =~ /^(\d+) /mg;
+        my %seen = map { $_ => 1 } $server->read_file('compat.log') =~ /^(\d+:\d+) /mg;
         return unless grep { !$seen{$_} } @ports;
         select undef, undef, undef, 0.002;
     }
@@ -202,7 +202,8 @@ sub run ($server, @cases) {
         # Files that the requests have made are as old as they are.
         $text =~ s{^(?:ETag: (?:W/)?"(?!6553f100)[0-9a-f]{8}-|Last-Modified: .*\b(?!2023)\d{4} .* GMT$)}{NOW }mg;
         $text .= "\n(rest: " . $client->pending . ')' if length $client->pending;
-        push @results, { text => $text, port => $client->port };
+        # One port of ours may serve for connections to several of theirs.
+        push @results, { text => $text, port => $client->port . ':' . $server->port($case->{port} // 0) };
         $client->close;
     }
     return @results;
@@ -212,7 +213,7 @@ sub run ($server, @cases) {
 sub logged ($server) {
     my %lines;
     for my $line (split /\n/, $server->read_file('compat.log')) {
-        $line =~ s/^(\d+) // or next;
+        $line =~ s/^(\d+:\d+) // or next;
         my $port = $1;
         $line = Nginx::mask($server, $line);
         # How a body is cut into chunks is each one's own affair.
