@@ -149,6 +149,7 @@ compare 'try_files' => {
         location /aliasfall/ { alias %dir%/alias/; try_files \$uri /a.txt; }
         location ~ ^/regexalias/(.*)\$ { alias %dir%/alias/\$1; try_files "" =404; }
         location /pass/ { try_files /a.txt \@fallback; proxy_pass $origin->{url}/base/; }
+        location /passas/ { try_files /a.txt \@fallback; proxy_pass $origin->{url}; }
         location /passuri/ { try_files \$uri \@fallback; proxy_pass $origin->{url}/base/; }
         location /passnone/ { try_files /none /none2; }
         location /ret/ { try_files /a.txt =404; return 202 "x\\n"; }
@@ -195,6 +196,7 @@ GET /aliasfall/none
 GET /regexalias/a.txt
 GET /regexalias/none
 GET /pass/x?y
+GET /passas/%78?y
 GET /passuri/f.txt?y
 GET /passuri/none?y
 GET /passnone/x

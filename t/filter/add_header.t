@@ -110,4 +110,25 @@ for my $line ('add_header "a b" c', 'add_header "" c', "add_header 'a:' c", 'add
     like($text, qr/\[emerg\].*weir\.conf:\d+/s, "$line: refused");
 }
 
+# A response has one type; what frames it is not for the configuration to say.
+$weir = Weir->new(
+    http   => 'types { text/html html; } default_type application/octet-stream;',
+    files  => { 'html/a.html' => 'a page' },
+    server => <<'CONF',
+        add_header X-Outer o;
+        location /type  { charset utf-8; add_header Content-Type text/x-mine; add_header X-Type $sent_http_content_type; return 200 x; }
+        location /html/ { add_header content-type "text/plain; charset=latin1"; alias %dir%/html/; }
+        location /none  { add_header Content-Type ""; return 200 x; }
+        location /error { add_header Content-Type text/x-mine; return 404; }
+        location /frame { add_header Content-Length 99; add_header Connection keep-alive; add_header Transfer-Encoding chunked; return 200 x$sent_http_content_length; }
+CONF
+);
+is_deeply([ grep { $_->[0] eq 'Content-Type' } @{ $weir->get($_->[0])->fields } ], [ [ 'Content-Type', $_->[1] ] ], "one type: $_->[0]")
+  for [ '/type', 'text/x-mine' ], [ '/html/a.html', 'text/plain; charset=latin1' ], [ '/none', 'application/octet-stream' ], [ '/error', 'text/html' ];
+$answer = $weir->get('/frame');
+is($answer->body, 'x', 'a length is not added');
+is_deeply([ map { $_->[1] } grep { $_->[0] =~ /^(?:Content-Length|Connection|Transfer-Encoding|X-Outer)$/i } @{ $answer->fields } ], [ 1, 'close' ], 'the response is framed as it is, and outer fields are not inherited');
+my (undef, $said) = $weir->run_weir('-t');
+like($said, qr/\[warn\] "$_" is not added: it follows from the connection and the body in .*weir\.conf:\d+/, "$_: a warning") for qw(Content-Length Connection Transfer-Encoding);
+
 done_testing;

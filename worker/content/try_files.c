@@ -132,10 +132,8 @@ take(struct request *r, struct str name)
     text_add(&uri, name);
     if (uri.failed)
         return false;
-    if (!str_eq(text_str(&uri), r->uri)) {
+    if (!str_eq(text_str(&uri), r->uri))
         r->uri = text_str(&uri);
-        r->uri_as_sent = false;
-    }
     return true;
 }
 

@@ -59,6 +59,22 @@ extern struct module headers_module;
 
 /* ---- directives ---- */
 
+/* What the codec says by itself, since it says where a response ends. */
+static bool
+is_framing(enum field_id id)
+{
+    switch (id) {
+    case FIELD_CONNECTION:
+    case FIELD_KEEP_ALIVE:
+    case FIELD_PROXY_CONNECTION:
+    case FIELD_CONTENT_LENGTH:
+    case FIELD_TRANSFER_ENCODING:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static bool
 headers_set_field(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
 {
@@ -71,10 +87,15 @@ headers_set_field(struct conf_load *l, const struct directive *d, struct conf_no
         return conf_fail(l, n, 1, "invalid field name \"%.*s\"", STR(n->args[1]));
     if (n->n > 3 && !str_eq(n->args[3], S("always")))
         return conf_fail(l, n, 3, "invalid parameter \"%.*s\"", STR(n->args[3]));
+    list->home = conf_scope(l);
+    if (is_framing(field_id(n->args[1]))) {
+        conf_warn(l, n, 1, "\"%.*s\" is not added: it follows from the connection and the body",
+                  STR(n->args[1]));
+        return true;
+    }
     f = VEC_PUSH(&list->lines, struct added_field);
     if (f == NULL)
         return conf_fail(l, n, 0, "out of memory");
-    list->home = conf_scope(l);
     f->pos = n->pos;
     f->name = n->args[1];
     f->id = field_id(f->name);
@@ -289,6 +310,17 @@ replace_validator(struct response *res, const struct added_field *f, struct str 
     return fields_add(&res->fields, f->id, f->name, value) != NULL;
 }
 
+/* The type of the whole response: one of two would be taken by chance. */
+static bool
+replace_type(struct response *res, struct str value)
+{
+    if (value.len > 0) {
+        res->content_type = value;
+        res->charset = STR_NONE;
+    }
+    return true;
+}
+
 static bool
 add_one(struct request *r, struct response *res, const struct added_field *f, struct str value)
 {
@@ -299,6 +331,8 @@ add_one(struct request *r, struct response *res, const struct added_field *f, st
     }
     if (f->id == FIELD_LAST_MODIFIED || f->id == FIELD_ETAG)
         return replace_validator(res, f, value);
+    if (f->id == FIELD_CONTENT_TYPE)
+        return replace_type(res, value);
     return value.len == 0 || fields_add(&res->fields, f->id, f->name, value) != NULL;
 }
 

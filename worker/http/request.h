@@ -65,7 +65,7 @@ struct request {
     bool
         uri_replaced; /* by a rewrite that stays: it need not begin with its location's name any more */
     bool
-        uri_as_sent; /* uri is still what target says: proxy_pass without URI forwards the target's bytes */
+        uri_as_sent; /* no rewrite, no redirect: proxy_pass without URI forwards the target's bytes */
     bool internal;  /* by redirect, error_page or as a child: `internal` locations accept it */
     bool keepalive; /* what client and protocol allow; the codec decides finally */
     bool expect_continue;
