@@ -32,7 +32,10 @@ struct module {
     const struct directive *directives;
     /* Fills what zeroes and DEFAULT rows cannot say; once, in the outermost scope. */
     bool (*conf_init)(struct conf_load *l, struct scope *s, void *conf);
-    /* Once per distinct struct, parents first, after all rows of all levels: derived data, cross-checks, late names. */
+    /*
+     * Once per distinct struct, parents first, after all rows of all levels: derived data, cross-checks, late names. When
+     * lines have errors it runs for structs that none of them touches: other modules' may be incomplete then.
+     */
     bool (*finish)(struct conf_load *l, struct scope *s, void *conf);
     /* Once per configuration, after every scope is finished. */
     bool (*loaded)(struct conf_load *l);

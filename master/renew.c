@@ -375,7 +375,9 @@ on_change(struct renewal *r, const struct inotify_event *e)
         for (unsigned j = 0; j < f->n_dirs; j++)
             f->dirty |= f->dirs[j] == e->wd || (e->mask & IN_Q_OVERFLOW);
     }
-    timer_set(&r->timer, SETTLE_MS);
+    /* A look that is due before stays: changes that never end do not put it off. */
+    if (r->timer.deadline_ms > clock_ms + SETTLE_MS)
+        timer_set(&r->timer, SETTLE_MS);
 }
 
 static void

@@ -621,6 +621,8 @@ single_up(struct master *m)
         return false;
     log_main = &c->log;
     log_system();
+    if (c->watched.len > 0)
+        log_warn(0, "without a master process no files are watched");
     if (!bind_open(c, &m->sockets, BIND_START, &m->verdict) ||
         !zones_open(c, &m->zones, &m->verdict) || !bind_listen(c, &m->sockets, &m->verdict))
         return false;

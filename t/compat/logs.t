@@ -41,7 +41,7 @@ FIELDS
 # The lines of further logs, sent as the answer to the last requests of each configuration.
 sub escaped ($kind) {
     return <<"CONF";
-log_format esc $kind '\$realip_remote_port [\$http_user_agent] [\$http_referer] [\$http_cookie] [\$remote_user] [\$uri] [\$request] [\$args] [\$http_none] [\$cookie_a]';
+log_format esc $kind '\$realip_remote_port:\$server_port [\$http_user_agent] [\$http_referer] [\$http_cookie] [\$remote_user] [\$uri] [\$request] [\$args] [\$http_none] [\$cookie_a]';
 access_log %dir%/compat.log esc;
 CONF
 }
@@ -64,7 +64,7 @@ compare 'variables of requests' => {
         qr{^GET /%$} => 'manual: A request that is refused stands in the access log with all that was read of it',
     ],
     http   => <<"CONF",
-log_format vars '\$realip_remote_port arg_a=[\$arg_a] arg_B=[\$arg_B] arg_=[\$arg_none] cookie=[\$cookie_a|\$cookie_B|\$cookie_none] http=[\$http_x_one|\$http_x_two|\$http_host|\$http_via|\$http_content_length] '
+log_format vars '\$realip_remote_port:\$server_port arg_a=[\$arg_a] arg_B=[\$arg_B] arg_=[\$arg_none] cookie=[\$cookie_a|\$cookie_B|\$cookie_none] http=[\$http_x_one|\$http_x_two|\$http_host|\$http_via|\$http_content_length] '
  'sent=[\$sent_http_etag|\$sent_http_last_modified|\$sent_http_accept_ranges|\$sent_http_content_range|\$sent_http_x_added|\$sent_http_cache_control|\$sent_http_none] uri=[\$uri|\$document_uri|\$request_uri|\$args|\$query_string|\$is_args] '
  'host=[\$host|\$server_name|\$hostname|\$scheme|\$https|\$server_protocol] file=[\$document_root|\$request_filename|\$realpath_root] addr=[\$remote_addr|\$server_addr|\$proxy_protocol_addr] '
  'body=[\$request_body|\$request_body_file|\$content_length|\$content_type] proxy=[\$proxy_host|\$proxy_port|\$proxy_add_x_forwarded_for] up=[\$upstream_status|\$upstream_http_x_one|\$upstream_cookie_up|\$upstream_http_none|\$upstream_addr] limit=[\$limit_rate] '

@@ -48,6 +48,17 @@ CONF
 /rewrite/a /rewrite/a%20b?c /rewriteuri/a?b /rewriteargs/a%26b?c /rewritelast/a?b /limited/x /outer/x /outer/inner/x /outer/nothing/x /error/a?b /named/a%20b?c
 TARGETS
 
+compare 'an origin that nothing is said of' => {
+    own_proxy => 1,
+    differs   => [ qr{^GET} => 'nginx 1.29.7: HTTP/1.1 towards origins, without a "Connection" field, by default' ],
+    location  => "proxy_pass $echo->{url};",
+}, 'GET /a';
+
+compare 'as it was by default' => {
+    own_proxy => 1,
+    location  => "proxy_http_version 1.0; proxy_set_header Connection close; proxy_pass $echo->{url};",
+}, "GET /a\nPOST /b | body=c\nGET /a | keep";
+
 compare 'fields for the origin' => {
     http   => "upstream group { server $echo->{address}; }",
     server => <<CONF,

@@ -8,7 +8,6 @@ use Compat;
 my $origin = Origin->new('*' => { echo => 1 });
 my $show   = 'return 200 "uri=$uri args=$args request_uri=$request_uri host=$host\n";';
 
-my @no = (); # 
 my $targets = join "\n", map { "GET $_" } split ' ', <<'TARGETS';
 /a /a/ /a//b //a ///a/// /a/./b /a/../b /a/b/.. /a/b/../ /a/b/. /./ /../ /.. /... /.../ /..a /a.. /a../b /.a /a/.b /a/..b/c /a/b/../../c /a/b/../../../c /a/b/..//../c
 /%61 /%41 /%2e /%2e%2e /%2e%2e/ /a/%2e%2e/b /a/.%2e/b /a/%2e./b /a%2fb /a%2Fb /a%2f%2fb /a%2f..%2fb /a/..%2fb /a/%2f/b /%2f /%5c /a%5c..%5cb /%25 /%2525 /%252e%252e/ /%20 /%09 /%0a /%0d /%00 /a%00b /%7f /%80 /%ff

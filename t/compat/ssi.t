@@ -93,6 +93,8 @@ for my $path ('/raw.html', '/modified/raw.html', '/inc.txt', '/o/tagged') {
     is($ours->field($_), $its->field($_), "HEAD $path: $_") for qw(Content-Length Content-Type ETag Last-Modified Accept-Ranges);
 }
 Nginx::same($weir, $nginx, 'a range', 'GET', '/raw.html', fields => ['Range: bytes=0-3']);
+Nginx::same($weir, $nginx, "If-Modified-Since, $_", 'GET', $_, fields => ['If-Modified-Since: Tue, 14 Nov 2023 22:13:20 GMT']) for qw(/inc.html /modified/inc.html);
+Nginx::same($weir, $nginx, "If-None-Match, $_", 'GET', $_, fields => ['If-None-Match: "6553f100-5"']) for qw(/inc.html /modified/inc.html);
 Nginx::same($weir, $nginx, 'HTTP/1.0', 'GET', '/raw.html', version => '1.0');
 Nginx::same($weir, $nginx, 'POST', 'POST', '/post?a=b', body => 'c=d');
 

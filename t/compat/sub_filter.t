@@ -91,6 +91,8 @@ for my $path ('/left/a.html', '/left/a.txt', '/modif/a.html', '/left/none.html',
 }
 Nginx::same($weir, $nginx, 'a range', 'GET', '/left/a.html', fields => ['Range: bytes=0-3']);
 Nginx::same($weir, $nginx, 'a condition', 'GET', '/modif/a.html', fields => ['If-Modified-Since: Tue, 14 Nov 2023 22:13:20 GMT']);
+Nginx::same($weir, $nginx, 'a condition that goes with the time', 'GET', '/left/a.html', fields => ['If-Modified-Since: Tue, 14 Nov 2023 22:13:20 GMT']);
+Nginx::same($weir, $nginx, 'a tag', 'GET', '/left/a.html', fields => ['If-None-Match: "6553f100-1a"']);
 Nginx::same($weir, $nginx, 'HTTP/1.0', 'GET', '/left/a.html', version => '1.0');
 Nginx::same($weir, $nginx, 'a POST', 'POST', '/return/', body => 'abc');
 

@@ -189,4 +189,5 @@ subtest 'weirctl test' => sub {
     unlike(slurp($weir->dir . '/master.log'), qr/alias-slash/, 'nothing of it is logged');
 };
 
+kill 'KILL', $weir->processes;    # none, unless `stop` has failed
 done_testing();

@@ -87,7 +87,7 @@ $origin->release('/right');
 is(scalar(() = $weir->read_file('s.log') =~ m{^/7/right 200 }mg), 1, 'one line in the access log');
 
 # A large response in many slices takes little memory.
-my $size  = $ENV{WEIR_SANITIZE} ? 2_000_000 : 30_000_000;
+my $size  = $ENV{WEIR_SANITIZE} ? 2_000_000 : 15_000_000;
 my $large = Origin->new(
     '*' => sub ($r) {
         my ($from, $to) = Origin::field($r, 'Range') =~ /(\d+)-(\d+)/;
@@ -103,6 +103,6 @@ sub resident () {
 }
 my $before = resident();
 is(length $weir->get('/')->body, $size, 'a large response');
-cmp_ok(resident() - $before, '<', 16_384, 'in less than 16 MB') unless $ENV{WEIR_SANITIZE} || $ENV{WEIR_VALGRIND};
+cmp_ok(resident() - $before, '<', 8192, 'in less than 8 MB') unless $ENV{WEIR_SANITIZE} || $ENV{WEIR_VALGRIND};
 
 done_testing;

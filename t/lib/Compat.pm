@@ -18,7 +18,7 @@
 # A line is a method, a target, and after bars fields or options: body=, version=, host= (nohost: none), keep, port=N,
 # raw= (these bytes and nothing else; all answers until the end). \r \n \t \\ \xNN are bytes, \{TEXT*N} is TEXT N times.
 # Lines that begin with # are skipped. With own_log => 1 the configuration writes %dir%/compat.log itself, in a format
-# that begins with $realip_remote_port.
+# that begins with $realip_remote_port:$server_port; with own_proxy => 1 it says itself how origins are asked.
 #
 # differs => [ qr/line/ => reason, ... ] in the second word names lines where the two differ, and why: 'manual: WORDS'
 # with words of the list in weir.conf(5), or 'nginx VERSION: WORDS' for a change that came after the installed nginx,
@@ -75,7 +75,7 @@ sub link_to ($path) {
 }
 
 sub log_format () {
-    return join ' ', '$realip_remote_port', map { "$_=[\$$_]" } @logged;
+    return join ' ', '$realip_remote_port:$server_port', map { "$_=[\$$_]" } @logged;
 }
 
 sub compare ($name, $option, $lines) {
@@ -84,7 +84,7 @@ sub compare ($name, $option, $lines) {
     # To origins both say HTTP/1.1 and keep connections, which has been nginx's default since 1.29.7 only.
     my $log  = "log_format compat '@{[log_format()]}';\n" . ($option->{own_log} ? '' : "access_log %dir%/compat.log compat;\n");
     my $http = $log
-      . "proxy_http_version 1.1;\nproxy_set_header Connection \"\";\n" . ($option->{http} // '');
+      . ($option->{own_proxy} ? '' : "proxy_http_version 1.1;\nproxy_set_header Connection \"\";\n") . ($option->{http} // '');
     my %option  = (%$option, http => $http);
     my @servers = map { $_->new(%option, start => 0) } 'Compat::Weir', 'Compat::Nginx';
     for my $server (@servers) {
@@ -95,7 +95,6 @@ sub compare ($name, $option, $lines) {
     my @results = map { [ run($_, @cases) ] } @servers;
     my @ports = map { [ map { $_->{port} } @$_ ] } @results;
     settle($servers[$_], @{ $ports[$_] }) for 0, 1;
-    Test::More::diag($_->read_file("compat.log")) for $ENV{SHOW} ? @servers : ();
     my @logs = map { logged($_) } @servers;
     my %used;
     for my $n (0 .. $#cases) {
@@ -116,7 +115,7 @@ sub compare ($name, $option, $lines) {
 # Until each connection has its line. Some get none; what is written then comes at once.
 sub settle ($server, @ports) {
     for (1 .. 50) {
-        my %seen = map { $_ => 1 } $server->read_file('compat.log') =~ /^(\d+) /mg;
+        my %seen = map { $_ => 1 } $server->read_file('compat.log') =~ /^(\d+:\d+) /mg;
         return unless grep { !$seen{$_} } @ports;
         select undef, undef, undef, 0.002;
     }
@@ -203,7 +202,8 @@ sub run ($server, @cases) {
         # Files that the requests have made are as old as they are.
         $text =~ s{^(?:ETag: (?:W/)?"(?!6553f100)[0-9a-f]{8}-|Last-Modified: .*\b(?!2023)\d{4} .* GMT$)}{NOW }mg;
         $text .= "\n(rest: " . $client->pending . ')' if length $client->pending;
-        push @results, { text => $text, port => $client->port };
+        # One port of ours may serve for connections to several of theirs.
+        push @results, { text => $text, port => $client->port . ':' . $server->port($case->{port} // 0) };
         $client->close;
     }
     return @results;
@@ -213,7 +213,7 @@ sub run ($server, @cases) {
 sub logged ($server) {
     my %lines;
     for my $line (split /\n/, $server->read_file('compat.log')) {
-        $line =~ s/^(\d+) // or next;
+        $line =~ s/^(\d+:\d+) // or next;
         my $port = $1;
         $line = Nginx::mask($server, $line);
         # How a body is cut into chunks is each one's own affair.

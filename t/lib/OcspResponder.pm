@@ -69,9 +69,7 @@ sub response_to ($certs, $cert_id, %o) {
     my $signer = $o{signer} // $ca;
     my $status = $o{status} // 'good';
     if (ref $status) {
-        my $serial = serial_of($cert_id);
-        my ($name) = grep { ($certs->{serial}{$_} // '') eq $serial } keys %$status;
-        $status = defined $name ? $status->{$name} : 'good';
+        $status = $status->{ serial_of($cert_id) } // 'good';
     }
     if ($o{another}) {
         substr($cert_id, -1, 1) ^.= "\x01";
@@ -135,7 +133,11 @@ sub new ($class, $certs, %option) {
 
 sub url ($self, $path = '/') { "http://127.0.0.1:$self->{port}$path" }
 
-sub says ($self, %option) { lock_store({ %{ $self->{defaults} }, %option }, $self->{state}) }
+sub says ($self, %option) {
+    my $status = $option{status};
+    $option{status} = { map { $self->{certs}{serial}{$_} => $status->{$_} } keys %$status } if ref $status;
+    lock_store({ %{ $self->{defaults} }, %option }, $self->{state});
+}
 
 sub requests ($self) {
     open my $fh, '<', "$self->{state}.log" or return;

@@ -61,6 +61,20 @@ sub client ($kind, $number, $target) {
     return { pid => $pid, control => $ours };
 }
 
+# Reloads with changing numbers of workers, each generation serving a while; then stops, and checks that nothing was lost.
+sub over_reloads ($self, $weir, $reloads) {
+    for my $round (1 .. $reloads) {
+        $weir->rewrite_conf(workers => 1 + $round % 3);
+        $weir->reload;
+        my $seen = () = $weir->access_log =~ /\n/g;
+        Weir::wait_for(sub { (() = $weir->access_log =~ /\n/g) > $seen + 20 }, 'requests of this generation');
+    }
+    my $result = $self->stop;
+    Test::More::diag($_) for @{ $result->{problems} };
+    Test::More::is($result->{failed}, 0, "none of $result->{requests} requests fails over $reloads reloads");
+    Test::More::cmp_ok($result->{by_kind}{$_}, '>', 0, "$_ worked") for sort keys %{ $result->{by_kind} };
+}
+
 # Ends all clients after the request that each is at.
 sub stop ($self) {
     my %result = (requests => 0, failed => 0, problems => [], by_kind => {});

@@ -157,7 +157,9 @@ sub conf_text ($class, %option) {
         $location = "location / {\n$location\n}" if length $location;
         $block    = "server {\n$listen\n$server\n$location\n}";
     }
-    $events = $unless->($events, 'worker_connections 512;') . "\n$events";
+    # A busy disk may hold a write for a second; nginx's directives alone where nginx reads them too.
+    my @stall = $class eq 'Weir' ? 'stall_threshold 10s;' : ();
+    $events = $unless->($events, 'worker_connections 512;', @stall) . "\n$events";
     return "$main_lines\n$main\nevents {\n$events\n}\nhttp {\n$http_lines\n$http\n$block\n}\n";
 }
 

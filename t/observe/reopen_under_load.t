@@ -33,7 +33,7 @@ for my $round (1 .. $rounds) {
     if ($round % 6 == 0) {
         $rotations++;
         rename $weir->dir . "/logs/$_", $weir->dir . "/logs/$_.$rotations" for @logs;
-        $weir->signal('USR1');
+        $rotations % 2 ? $weir->signal('USR1') : $weir->ctl('reopen');
     }
     for my $client (@clients) {
         $client->answer for 1 .. 5;

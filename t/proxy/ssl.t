@@ -44,6 +44,7 @@ my $weir   = Weir->new(http => "$format access_log %dir%/upstream.log t; upstrea
     location /v13 { proxy_ssl_conf_command Ciphersuites TLS_CHACHA20_POLY1305_SHA256; proxy_pass https://u; }
     location /to { proxy_pass https://b.example/to; proxy_set_header Host b.example; }
     location /tunnel { proxy_pass https://$o; proxy_set_header Upgrade \$http_upgrade; proxy_set_header Connection upgrade; proxy_read_timeout 5s; }
+    location /keys { proxy_ssl_session_reuse off; proxy_ssl_key_log keys.log; proxy_pass https://$o; }
     location /port { proxy_pass https://\$arg_to; }
 CONF
 
@@ -74,6 +75,9 @@ is(seen('/v12')->{protocol}, 'TLSv1.2', 'proxy_ssl_protocols');
 is(seen('/v12')->{cipher}, 'ECDHE-ECDSA-CHACHA20-POLY1305', 'proxy_ssl_ciphers');
 is(seen('/v13')->{cipher}, 'TLS_CHACHA20_POLY1305_SHA256', 'proxy_ssl_conf_command');
 like($weir->get('/to')->field('Location'), qr{^http://localhost(?::\d+)?/to/there$}, 'proxy_redirect default knows https');
+
+is(seen('/keys')->{protocol}, 'TLSv1.3', 'proxy_ssl_key_log');
+like($weir->wait_log(qr/^(SERVER_HANDSHAKE_TRAFFIC_SECRET [0-9a-f]{64} [0-9a-f]+)$/m, 'keys.log'), qr/^SERVER/, 'has the secrets of its sessions');
 
 # ---- bodies
 

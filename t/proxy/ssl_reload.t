@@ -23,16 +23,7 @@ my $weir = Weir->new(workers => 2, http => "upstream u { server $origin->{addres
     location /tunnel { proxy_pass https://u; proxy_set_header Upgrade \$http_upgrade; proxy_set_header Connection upgrade; }
 CONF
 my $load = TlsLoad->new($weir, keepalive => 3, fresh => 2, download => 1, upload => 1, tunnel => 1, bytes => 200_000);
-for my $round (1 .. $reloads) {
-    $weir->rewrite_conf(workers => 1 + $round % 3);
-    $weir->reload;
-    my $seen = () = $weir->access_log =~ /\n/g;
-    wait_for(sub { (() = $weir->access_log =~ /\n/g) > $seen + 20 }, 'requests of this generation');
-}
-my $result = $load->stop;
-diag($_) for @{ $result->{problems} };
-is($result->{failed}, 0, "none of $result->{requests} requests fails over $reloads reloads");
-cmp_ok($result->{by_kind}{$_}, '>', 0, "$_ worked") for qw(keepalive fresh download upload tunnel);
+$load->over_reloads($weir, $reloads);
 my @handshakes = $origin->handshakes;
 is(scalar(grep { !defined $_->{client} } @handshakes), 0, 'all ' . @handshakes . ' handshakes with our certificate');
 cmp_ok(scalar(grep { $_->{reused} } @handshakes), '>', 0, 'some of them resumed');

@@ -76,6 +76,7 @@ for my $case (
     [ 'a chunked body',              "127.0.0.1:$port", 400, more => "Transfer-Encoding: chunked\r\n" ],
     [ 'a name without a resolver',   "tunnel.invalid:$port", 502 ],
     [ 'a server without tunnel_pass', "127.0.0.1:$port", 405, port => 8 ],
+    [ 'one that answers all with 200', "127.0.0.1:$port", 405, port => 2 ],
     [ 'deny',                        "127.0.0.1:$port", 403, port => 7 ],
   )
 {

@@ -66,7 +66,6 @@ my @bad     = (
     [ "$pair ssl_session_cache builtin:x;",  qr/invalid session cache "builtin:x"/ ],
     [ "$pair ssl_session_ticket_key $dir/none;",   qr/open\(\) "\S+" failed \(2: No such file or directory\)/ ],
     [ "$pair ssl_session_ticket_key $dir/ticket;", qr/"\S+" must be 48 or 80 bytes/ ],
-    [ "$pair ssl_stapling on;", qr/unknown directive "ssl_stapling"/ ],
 );
 for my $row (@bad) {
     my ($text, $message) = @$row;

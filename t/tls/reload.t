@@ -27,15 +27,6 @@ my %option = (
 CONF
 my $weir = Weir->new(%option, workers => 2);
 my $load = TlsLoad->new($weir, keepalive => 3, fresh => 2, download => 1, upload => 1, tunnel => 1, bytes => 200_000);
-for my $round (1 .. $reloads) {
-    $weir->rewrite_conf(workers => 1 + $round % 3);
-    $weir->reload;
-    my $seen = () = $weir->access_log =~ /\n/g;
-    wait_for(sub { (() = $weir->access_log =~ /\n/g) > $seen + 20 }, 'requests of this generation');
-}
-my $result = $load->stop;
-diag($_) for @{ $result->{problems} };
-is($result->{failed}, 0, "none of $result->{requests} requests fails over $reloads reloads");
-cmp_ok($result->{by_kind}{$_}, '>', 0, "$_ worked") for qw(keepalive fresh download upload tunnel);
+$load->over_reloads($weir, $reloads);
 
 done_testing;

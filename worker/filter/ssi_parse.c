@@ -35,6 +35,10 @@ find_opening(struct str s)
 
         at += str_find(str_from(s, at), '<');
         rest = s.len - at;
+        if (rest > 1 && s.ptr[at + 1] != opening[1]) {
+            at++;
+            continue;
+        }
         if (rest == 0 || memcmp(s.ptr + at, opening, rest < OPENING ? rest : OPENING) == 0)
             return at;
         at++;

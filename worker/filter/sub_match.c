@@ -7,7 +7,7 @@
  */
 #include "worker/filter/sub_match.h"
 
-enum { NONE = 0, ROOT = 0, NO_STRING = UINT32_MAX };
+enum { NONE = 0, ROOT = 0, NO_STRING = UINT32_MAX, SKIP_MAX = 255 };
 
 /* The start of one or more strings. Numbers of nodes; NONE where there is none (the root is nobody's child). */
 struct node {
@@ -22,10 +22,13 @@ struct node {
 
 struct sub_strings {
     struct node *nodes;
-    uint32_t *same;      /* by number: the next string that is equal; NO_STRING: none */
-    uint32_t n, count;   /* strings; those that are not empty */
-    uint32_t used;       /* nodes */
-    uint32_t longest;    /* bytes */
+    uint32_t *same;    /* by number: the next string that is equal; NO_STRING: none */
+    uint32_t n, count; /* strings; those that are not empty */
+    uint32_t used;     /* nodes */
+    uint32_t longest;  /* bytes */
+    uint32_t shortest; /* bytes, at most SKIP_MAX */
+    uint8_t skip
+        [256]; /* by byte of either case: from its last place in the first `shortest` bytes of any string to their end */
     uint32_t first[256]; /* children of the root by byte, of either case */
 };
 
@@ -119,6 +122,27 @@ link_nodes(struct sub_strings *s, uint32_t *queue)
     }
 }
 
+static void
+make_skips(struct sub_strings *s, const struct str *strings, uint32_t n)
+{
+    s->shortest = SKIP_MAX;
+    for (uint32_t i = 0; i < n; i++)
+        if (strings[i].len > 0 && strings[i].len < s->shortest)
+            s->shortest = (uint32_t)strings[i].len;
+    memset(s->skip, (int)s->shortest, sizeof(s->skip));
+    for (uint32_t i = 0; i < n; i++) {
+        for (uint32_t at = 0; at < s->shortest && at < strings[i].len; at++) {
+            unsigned char lower = (unsigned char)char_lower(strings[i].ptr[at]);
+            unsigned char upper =
+                lower >= 'a' && lower <= 'z' ? lower & (unsigned char)~0x20 : lower;
+            uint8_t skip = (uint8_t)(s->shortest - 1 - at);
+
+            if (skip < s->skip[lower])
+                s->skip[lower] = s->skip[upper] = skip;
+        }
+    }
+}
+
 struct sub_strings *
 sub_strings_new(struct arena *a, const struct str *strings, uint32_t n)
 {
@@ -148,6 +172,7 @@ sub_strings_new(struct arena *a, const struct str *strings, uint32_t n)
             s->first[(unsigned char)byte & ~0x20u] = c;
     }
     link_nodes(s, queue);
+    make_skips(s, strings, n);
     return s;
 }
 
@@ -258,11 +283,29 @@ next_match(struct sub_walk *w, bool at_end, struct sub_match *m)
     return false;
 }
 
-/* In the root: bytes that begin no string. */
+/* Whether a string may begin with the byte at i: most that could are not followed by its second byte. */
+static bool
+may_begin(const struct sub_strings *s, struct str bytes, size_t i)
+{
+    uint32_t node = s->first[(unsigned char)bytes.ptr[i]];
+
+    return node != NONE && (s->nodes[node].string != NO_STRING || i + 1 == bytes.len ||
+                            child_of(s, node, char_lower(bytes.ptr[i + 1])) != NONE);
+}
+
+/* In the root: to the next byte that may begin a string. The last byte of the shortest one's place says how far the next
+ * one is at least (Horspool). */
 static size_t
 skip_bytes(const struct sub_strings *s, struct str bytes, size_t i)
 {
-    while (i < bytes.len && s->first[(unsigned char)bytes.ptr[i]] == NONE)
+    while (bytes.len - i >= s->shortest) {
+        uint8_t skip = s->skip[(unsigned char)bytes.ptr[i + s->shortest - 1]];
+
+        if (skip == 0 && may_begin(s, bytes, i))
+            return i;
+        i += skip > 0 ? skip : 1;
+    }
+    while (i < bytes.len && !may_begin(s, bytes, i))
         i++;
     return i;
 }

@@ -655,6 +655,8 @@ finish(struct h1 *h, uint64_t *turn)
     }
     if (!send_now(h, turn))
         return;
+    if (!h->run->keepalive && h->c->ops->ending != NULL)
+        h->c->ops->ending(h->c);
     switch (h->c->ops->flush(h->c)) {
     case IO_OK:
         exchange_finish(&h->r->x);

@@ -42,6 +42,7 @@ struct server {
     struct vec listens;         /* of struct listen_line (listen.c) */
     struct vec locations;       /* of struct location *, in text order */
     struct location_tree *tree; /* its locations */
+    bool takes_connect; /* something in it handles CONNECT (tunnel_pass); else that is 405 */
     struct conf_pos pos;
 };
 

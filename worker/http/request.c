@@ -24,7 +24,6 @@ enum { MEMBER_MAX = 1024 }; /* bytes of a text in an error line in JSON */
 uint16_t requests_total, requests_reading, requests_writing;
 void (*request_describe_upstream)(const struct request *r, struct text *t);
 bool (*request_outlives_client)(const struct request *r);
-bool request_takes_connect;
 
 /* ---- the exchange's kind ---- */
 
@@ -307,7 +306,7 @@ check_connect(struct request *r, const struct target *t)
     uint32_t port;
 
     r->keepalive = false;
-    if (!request_takes_connect || r->version == HTTP_10)
+    if (!r->server->takes_connect || r->version == HTTP_10)
         return (struct verdict){ 405, "client sent CONNECT method" };
     if (t->form != TARGET_AUTHORITY || !num_parse_u32(str_from(t->authority, colon + 1), &port) ||
         port == 0 || port > UINT16_MAX)

@@ -137,9 +137,6 @@ enum { REQUEST_URI_CHANGES = 10 };
 extern void (*request_describe_upstream)(const struct request *r, struct text *t);
 extern bool (*request_outlives_client)(const struct request *r);
 
-/* Set at load by the module that handles CONNECT where the configuration has it do so; else it is answered 405. */
-extern bool request_takes_connect;
-
 /* Counter ids, shared by the codecs: requests so far; now reading a head; now answering. */
 extern uint16_t requests_total, requests_reading, requests_writing;
 

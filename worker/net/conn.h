@@ -37,6 +37,8 @@ struct conn_ops {
     enum io (*write_file)(struct conn *c, int fd, uint64_t at, size_t len, bool more,
                           size_t *taken);
     enum io (*write_pipe)(struct conn *c, int pipe_fd, size_t len, bool more, size_t *taken);
+    /* Nothing more will be written: what the layer says at the end leaves with the next flush. NULL: nothing. */
+    void (*ending)(struct conn *c);
     enum io (*flush)(struct conn *c); /* IO_OK: nothing is left in this layer */
     void (*shutdown)(struct conn *c); /* our end: close_notify, FIN */
     void (*close)(struct conn *c);    /* the layer's own memory; conn_close does the descriptor */

@@ -297,6 +297,10 @@ proxy_recv_head(struct origin *o, struct response *res)
         return no_memory(o);
     }
     o->attempt->bytes_received += p->h1.head_len;
+    /* who is asked in HTTP/1.0 closes, even if it answers in 1.1, unless it says otherwise */
+    if (p->conf->http_version == HTTP_10 &&
+        !fields_has_token(&res->fields, FIELD_CONNECTION, S("keep-alive")))
+        p->h1.keepalive = false;
     fill_response(o, &head);
     return head.status < 200 && head.status != 101 ? GOT_INFORM : GOT_HEAD;
 }

@@ -177,9 +177,11 @@ tunnel_only(struct exchange *x)
 }
 
 static bool
-tunnel_only_wanted(const struct scope *s UNUSED)
+tunnel_only_wanted(const struct scope *s)
 {
-    return request_takes_connect;
+    const struct server *server = http_server_of((struct scope *)(uintptr_t)s);
+
+    return server != NULL && server->takes_connect;
 }
 
 /* ---- configuration ---- */
@@ -193,7 +195,7 @@ tunnel_set_pass(struct conf_load *l, const struct directive *d UNUSED, struct co
 
     c->pass_node = n;
     c->group = NULL;
-    request_takes_connect = true;
+    http_server_of(conf_scope(l))->takes_connect = true;
     if (address.len == 0)
         return conf_fail(l, n, 1, "invalid address \"\"");
     return template_compile(l, n, n->n > 1 ? 1 : 0, address, &c->pass) &&

@@ -18,6 +18,7 @@ struct tls_context;
 /* What the contexts of one configuration have in common: each file is read once. */
 struct tls_shared;
 struct scope;
+struct resolver; /* worker/net/resolver.h */
 struct exchange;
 struct template;
 struct tls_cert_cache;
@@ -48,6 +49,8 @@ enum tls_protocol {
 
 enum tls_verify { TLS_VERIFY_OFF, TLS_VERIFY_ON, TLS_VERIFY_OPTIONAL, TLS_VERIFY_OPTIONAL_NO_CA };
 
+enum tls_revocation { TLS_OCSP_OFF, TLS_OCSP_ON, TLS_OCSP_LEAF };
+
 enum tls_cache {
     TLS_CACHE_NONE, /* clients are told that sessions may be reused; none is kept */
     TLS_CACHE_OFF,  /* they are told that sessions are not reused */
@@ -76,6 +79,15 @@ struct tls_settings {
     uint32_t verify_depth;
     struct tls_file client_ca, trusted_ca, crl;
 
+    uint32_t ocsp;                /* enum tls_revocation: of clients' certificates */
+    struct zone_spec *ocsp_cache; /* NULL: every answer is asked for */
+    struct str ocsp_responder;    /* URL; empty: that of the certificate */
+    bool stapling, stapling_verify;
+    struct tls_file stapling_file;
+    struct str stapling_responder;   /* URL; empty: that of the certificate */
+    const struct resolver *resolver; /* of names of responders; NULL: the system's */
+    uint64_t resolver_timeout_ms;
+
     enum tls_cache cache;
     uint32_t builtin_sessions;  /* 0: no builtin cache */
     struct zone_spec *sessions; /* NULL: no shared cache */
@@ -99,6 +111,9 @@ extern const struct conf_name tls_protocol_names[];
 bool tls_is_no_path(struct str text);
 bool tls_set_file(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf);
 bool tls_add_command(struct conf_load *l, const struct directive *d, struct conf_node *n,
+                     void *conf);
+/* A path, or "off"; the field is a struct log_file *, NULL for off. */
+bool tls_key_log_set(struct conf_load *l, const struct directive *d, struct conf_node *n,
                      void *conf);
 /* `off`, or max=N [inactive=TIME] [valid=TIME]; the field is a struct tls_cert_cache *, NULL for off. */
 bool tls_cert_cache_set(struct conf_load *l, const struct directive *d, struct conf_node *n,

@@ -46,57 +46,6 @@ struct job {
 
 static struct hash jobs; /* by key_of; struct job * */
 
-/* ---- the directive ---- */
-
-static bool
-bad_param(struct conf_load *l, struct conf_node *n, uint32_t i)
-{
-    return conf_fail(l, n, (int)i, "invalid parameter \"%.*s\"", STR(n->args[i]));
-}
-
-static bool
-set_param(struct conf_load *l, struct conf_node *n, uint32_t i, struct tls_cert_cache *c)
-{
-    struct str value;
-
-    if (conf_param(n->args[i], "max", &value)) {
-        if (num_parse_u32(value, &c->max) && c->max > 0)
-            return true;
-    } else if (conf_param(n->args[i], "inactive", &value)) {
-        if (num_parse_duration(value, &c->inactive_ms))
-            return true;
-    } else if (conf_param(n->args[i], "valid", &value)) {
-        if (num_parse_duration(value, &c->valid_ms))
-            return true;
-    }
-    return bad_param(l, n, i);
-}
-
-bool
-tls_cert_cache_set(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
-{
-    struct tls_cert_cache **field = (struct tls_cert_cache **)((char *)conf + d->offset), *c;
-
-    *field = NULL;
-    if (n->n == 2 && str_eq(n->args[1], S("off")))
-        return true;
-    c = ARENA_NEW(conf_arena(l), struct tls_cert_cache);
-    if (c == NULL)
-        return conf_fail(l, n, 0, "out of memory");
-    c->inactive_ms = INACTIVE_MS;
-    c->valid_ms = VALID_MS;
-    for (uint32_t i = 1; i < n->n; i++) {
-        if (!set_param(l, n, i, c))
-            return false;
-    }
-    if (c->max == 0)
-        return conf_fail(l, n, 0, "\"%s\" must have the \"max\" parameter", d->name);
-    hash_init(&c->entries, NULL);
-    list_init(&c->by_use);
-    *field = c;
-    return true;
-}
-
 /* ---- entries ---- */
 
 static void
@@ -154,6 +103,68 @@ entry_keep(struct tls_cert_cache *c, struct str key, struct tls_pair *p)
     e->pair = p;
     e->checked_ms = clock_ms;
     entry_use(c, e);
+}
+
+static void
+cache_free(void *data)
+{
+    struct tls_cert_cache *c = data;
+    struct list *first;
+
+    while ((first = list_first(&c->by_use)) != NULL)
+        entry_drop(c, LIST_ENTRY(first, struct entry, node));
+    hash_free(&c->entries);
+}
+
+/* ---- the directive ---- */
+
+static bool
+bad_param(struct conf_load *l, struct conf_node *n, uint32_t i)
+{
+    return conf_fail(l, n, (int)i, "invalid parameter \"%.*s\"", STR(n->args[i]));
+}
+
+static bool
+set_param(struct conf_load *l, struct conf_node *n, uint32_t i, struct tls_cert_cache *c)
+{
+    struct str value;
+
+    if (conf_param(n->args[i], "max", &value)) {
+        if (num_parse_u32(value, &c->max) && c->max > 0)
+            return true;
+    } else if (conf_param(n->args[i], "inactive", &value)) {
+        if (num_parse_duration(value, &c->inactive_ms))
+            return true;
+    } else if (conf_param(n->args[i], "valid", &value)) {
+        if (num_parse_duration(value, &c->valid_ms))
+            return true;
+    }
+    return bad_param(l, n, i);
+}
+
+bool
+tls_cert_cache_set(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+{
+    struct tls_cert_cache **field = (struct tls_cert_cache **)((char *)conf + d->offset), *c;
+
+    *field = NULL;
+    if (n->n == 2 && str_eq(n->args[1], S("off")))
+        return true;
+    c = ARENA_NEW(conf_arena(l), struct tls_cert_cache);
+    if (c == NULL || !arena_on_free(conf_arena(l), cache_free, c))
+        return conf_fail(l, n, 0, "out of memory");
+    hash_init(&c->entries, NULL);
+    list_init(&c->by_use);
+    c->inactive_ms = INACTIVE_MS;
+    c->valid_ms = VALID_MS;
+    for (uint32_t i = 1; i < n->n; i++) {
+        if (!set_param(l, n, i, c))
+            return false;
+    }
+    if (c->max == 0)
+        return conf_fail(l, n, 0, "\"%s\" must have the \"max\" parameter", d->name);
+    *field = c;
+    return true;
 }
 
 /* ---- jobs ---- */

@@ -14,8 +14,10 @@
 #include "worker/tls/tls_certificate.h"
 #include "worker/tls/tls_conn.h"
 #include "worker/tls/tls_key_log.h"
+#include "worker/tls/tls_ocsp.h"
 #include "worker/tls/tls_report.h"
 #include "worker/tls/tls_session.h"
+#include "worker/tls/tls_staple.h"
 #include "worker/tls/tls_ticket.h"
 #include "worker/tls/tls_verify.h"
 #include "worker/tls/tls_x509.h"
@@ -35,6 +37,10 @@ static const struct conf_name verify_names[] = { { "off", TLS_VERIFY_OFF },
                                                  { NULL, 0 } };
 
 static const struct conf_name error_names[] = { { "strict", 0 }, { "isolate", 1 }, { NULL, 0 } };
+
+static const struct conf_name ocsp_names[] = {
+    { "off", TLS_OCSP_OFF }, { "on", TLS_OCSP_ON }, { "leaf", TLS_OCSP_LEAF }, { NULL, 0 }
+};
 
 /* ---- setters ---- */
 
@@ -147,21 +153,24 @@ set_verify(struct conf_load *l, const struct directive *d, struct conf_node *n, 
     return conf_set_enum(l, d, n, conf);
 }
 
-/* "NAME:SIZE" behind "shared:". */
-static bool
-set_shared_cache(struct conf_load *l, const struct conf_node *n, int arg, struct str text,
-                 struct tls_settings *s)
+/* "NAME:SIZE" behind "shared:". NULL after conf_fail. */
+static struct zone_spec *
+shared_cache(struct conf_load *l, const struct conf_node *n, int arg, const char *what,
+             const struct zone_ops *ops)
 {
+    struct str text = str_from(n->args[arg], 7);
     size_t colon = str_find(text, ':');
     uint64_t size;
 
-    if (colon == 0 || colon >= text.len || !num_parse_size(str_from(text, colon + 1), &size))
-        return conf_fail(l, n, arg, "invalid session cache \"%.*s\"", STR(n->args[arg]));
-    if (size < tls_session_zone_ops.size_min)
-        return conf_fail(l, n, arg, "session cache \"%.*s\" is too small", STR(n->args[arg]));
-    s->sessions = config_zone(l, n, str_upto(text, colon), size, &tls_session_zone_ops);
-    s->cache = TLS_CACHE_ON;
-    return s->sessions != NULL;
+    if (colon == 0 || colon >= text.len || !num_parse_size(str_from(text, colon + 1), &size)) {
+        conf_fail(l, n, arg, "invalid %s cache \"%.*s\"", what, STR(n->args[arg]));
+        return NULL;
+    }
+    if (size < ops->size_min) {
+        conf_fail(l, n, arg, "%s cache \"%.*s\" is too small", what, STR(n->args[arg]));
+        return NULL;
+    }
+    return config_zone(l, n, str_upto(text, colon), size, ops);
 }
 
 static bool
@@ -186,7 +195,8 @@ set_session_cache(struct conf_load *l, const struct directive *d, struct conf_no
             if (!num_parse_u32(str_from(text, 8), &s->builtin_sessions) || s->builtin_sessions == 0)
                 return conf_fail(l, n, (int)i, "invalid session cache \"%.*s\"", STR(text));
         } else if (str_starts(text, S("shared:"))) {
-            if (!set_shared_cache(l, n, (int)i, str_from(text, 7), s))
+            s->sessions = shared_cache(l, n, (int)i, "session", &tls_session_zone_ops);
+            if (s->sessions == NULL)
                 return false;
         } else {
             return conf_fail(l, n, (int)i, "invalid session cache \"%.*s\"", STR(text));
@@ -194,6 +204,40 @@ set_session_cache(struct conf_load *l, const struct directive *d, struct conf_no
     }
     if (s->builtin_sessions > 0 || s->sessions != NULL)
         s->cache = TLS_CACHE_ON;
+    return true;
+}
+
+static bool
+set_ocsp_cache(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+{
+    struct tls_settings *s = &((struct tls_conf *)conf)->s;
+
+    (void)d;
+    s->ocsp_cache = NULL;
+    if (str_eq(n->args[1], S("off")))
+        return true;
+    if (!str_starts(n->args[1], S("shared:")))
+        return conf_fail(l, n, 1, "invalid OCSP cache \"%.*s\"", STR(n->args[1]));
+    s->ocsp_cache = shared_cache(l, n, 1, "OCSP", &tls_ocsp_zone_ops);
+    return s->ocsp_cache != NULL;
+}
+
+static bool
+set_ocsp_responder(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+{
+    struct tls_ocsp_url url;
+
+    switch (tls_ocsp_url_parse(n->args[1], &url)) {
+    case OCSP_URL_NO_HTTP:
+        return conf_fail(l, n, 1, "invalid URL prefix in OCSP responder \"%.*s\" in \"%s\"",
+                         STR(n->args[1]), d->name);
+    case OCSP_URL_NO_HOST:
+        return conf_fail(l, n, 1, "invalid host in OCSP responder \"%.*s\" in \"%s\"",
+                         STR(n->args[1]), d->name);
+    case OCSP_URL_GOOD:
+        break;
+    }
+    ((struct tls_conf *)conf)->s.ocsp_responder = n->args[1];
     return true;
 }
 
@@ -222,12 +266,36 @@ shared_of(const struct config *c)
     return NULL;
 }
 
+/* Without either of them contexts differ in none of these. */
+static void
+set_up_ocsp(const struct scope *scope, struct tls_settings *s)
+{
+    if (s->verify == TLS_VERIFY_OFF)
+        s->ocsp = TLS_OCSP_OFF;
+    if (s->ocsp == TLS_OCSP_OFF) {
+        s->ocsp_cache = NULL;
+        s->ocsp_responder = S("");
+    } else {
+        /* nginx differs: a session has no chain that could be asked about, so each client is asked for it anew. */
+        s->cache = TLS_CACHE_OFF;
+        s->sessions = NULL;
+        s->builtin_sessions = 0;
+        s->tickets = false;
+    }
+    if (!s->stapling) {
+        s->stapling_verify = false;
+        s->stapling_file = (struct tls_file){ .path = S("") };
+        s->stapling_responder = S("");
+    }
+    if (s->ocsp != TLS_OCSP_OFF || s->stapling)
+        s->resolver = resolver_of_scope(scope, &s->resolver_timeout_ms);
+}
+
 static bool
 ssl_finish(struct conf_load *l, struct scope *s, void *conf)
 {
     struct tls_conf *c = conf;
 
-    (void)s;
     if (c->s.certificates.len == 0)
         return true;
     if ((c->s.verify == TLS_VERIFY_ON || c->s.verify == TLS_VERIFY_OPTIONAL) &&
@@ -235,6 +303,11 @@ ssl_finish(struct conf_load *l, struct scope *s, void *conf)
         return conf_fail_at(l, c->verify_pos,
                             "no ssl_client_certificate or ssl_trusted_certificate for "
                             "ssl_verify_client");
+    if (c->s.ocsp != TLS_OCSP_OFF && c->s.verify == TLS_VERIFY_OPTIONAL_NO_CA)
+        return conf_fail_at(
+            l, c->verify_pos,
+            "\"ssl_ocsp\" is incompatible with \"ssl_verify_client optional_no_ca\"");
+    set_up_ocsp(s, &c->s);
     c->s.isolate = c->isolate != 0;
     c->s.pos = VEC_AT(&c->s.certificates, struct tls_file, 0)->pos;
     c->context = tls_context_get(l, c->shared, &c->s);
@@ -259,6 +332,7 @@ ssl_worker_init(struct config *c)
     if (shared->contexts.n > 0)
         core_dump_hide_memory(); /* again: the worker's limit is known now */
     tls_report_start(shared);
+    tls_staple_start(shared);
     tls_expiry_start(shared);
     return true;
 }
@@ -336,6 +410,11 @@ tls_check(const struct conn *c, const struct scope *s, struct arena *a, const ch
         *why = text.ptr != NULL ? text.ptr : "client SSL certificate verify error";
         return TLS_CERT_BAD;
     }
+    if (t->revocation != NULL) {
+        text = arena_fmt(a, "client SSL certificate verify error: %s", t->revocation);
+        *why = text.ptr != NULL ? text.ptr : t->revocation;
+        return TLS_CERT_BAD;
+    }
     if (wanted->verify == TLS_VERIFY_ON && SSL_get0_peer_certificate(t->ssl) == NULL) {
         *why = "client sent no required SSL certificate";
         return TLS_CERT_MISSING;
@@ -375,7 +454,15 @@ static const struct directive ssl_directives[] = {
            .data = verify_names, DEFAULT(off)),
     D_NUM("ssl_verify_depth", HS, T, s.verify_depth, DEFAULT(1)),
     A_FILE("ssl_client_certificate", s.client_ca), A_FILE("ssl_trusted_certificate", s.trusted_ca),
-    A_FILE("ssl_crl", s.crl),
+    A_FILE("ssl_crl", s.crl), D_ENUM("ssl_ocsp", HS, T, s.ocsp, ocsp_names, DEFAULT(off)),
+    D_CALL("ssl_ocsp_cache", HS, ARGS(1, 1), set_ocsp_cache, FIELD(T, s.ocsp_cache)),
+    D_CALL("ssl_ocsp_responder", HS, ARGS(1, 1), set_ocsp_responder, FIELD(T, s.ocsp_responder)),
+
+    /* OCSP responses that go with certificates */
+    D_FLAG("ssl_stapling", HS, T, s.stapling, DEFAULT(off)),
+    D_FLAG("ssl_stapling_verify", HS, T, s.stapling_verify, DEFAULT(off)),
+    A_FILE("ssl_stapling_file", s.stapling_file),
+    D_STR("ssl_stapling_responder", HS, T, s.stapling_responder),
 
     /* resumption */
     D_CALL("ssl_session_cache", HS, ARGS(1, 2), set_session_cache, DEFAULT(none)),

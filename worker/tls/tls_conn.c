@@ -416,6 +416,7 @@ tls_free(struct tls *t)
     task_cancel(&t->flush);
     list_del(&t->waiting);
     tls_dynamic_drop(t->dynamic);
+    tls_revocation_drop(t->check);
     SSL_free(t->ssl);
     buf_put_chain(t->raw);
     buf_put(t->out);
@@ -833,12 +834,6 @@ tls_write_file(struct conn *c, int fd, uint64_t at, size_t len, bool more, size_
     return IO_OK;
 }
 
-static enum io
-tls_flush(struct conn *c)
-{
-    return send_if_writable(c->layer);
-}
-
 /* ---- the end ---- */
 
 /* close_notify into `out`. */
@@ -852,6 +847,18 @@ say_close(struct tls *t)
     if (SSL_is_init_finished(t->ssl))
         (void)SSL_shutdown(t->ssl);
     ERR_clear_error();
+}
+
+static void
+tls_ending(struct conn *c)
+{
+    say_close(c->layer);
+}
+
+static enum io
+tls_flush(struct conn *c)
+{
+    return send_if_writable(c->layer);
 }
 
 static void
@@ -980,6 +987,7 @@ const struct conn_ops tls_ops = {
     .read = tls_read,
     .write = tls_write,
     .write_file = tls_write_file,
+    .ending = tls_ending,
     .flush = tls_flush,
     .shutdown = tls_shutdown,
     .close = tls_close,

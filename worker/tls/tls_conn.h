@@ -38,14 +38,16 @@ struct tls {
     void (*below)(struct watch *w, unsigned bits); /* the connection's own handler of events */
 
     /* The handshake. */
-    const struct tls_server_ops *ops; /* the server's side */
-    const void *server;               /* what ops->choose said */
-    struct str name;                  /* $ssl_server_name; ours */
-    struct list waiting;              /* in the line of handshakes that wait for their turn */
-    struct tls_dynamic *dynamic;      /* certificates that are chosen now; NULL: none */
-    struct buf *early;                /* the first early data, for the first read */
-    bool early_over;                  /* there is none, or no more */
-    uint64_t began_us, took_us;       /* the ClientHello was complete; from there to the end */
+    const struct tls_server_ops *ops;   /* the server's side */
+    const void *server;                 /* what ops->choose said */
+    struct str name;                    /* $ssl_server_name; ours */
+    struct list waiting;                /* in the line of handshakes that wait for their turn */
+    struct tls_dynamic *dynamic;        /* certificates that are chosen now; NULL: none */
+    struct buf *early;                  /* the first early data, for the first read */
+    bool early_over;                    /* there is none, or no more */
+    uint64_t began_us, took_us;         /* the ClientHello was complete; from there to the end */
+    struct tls_revocation_check *check; /* of the client's certificate, under way; NULL: none */
+    const char *revocation;             /* why OCSP does not let it pass: constant; NULL: it does */
     void (*done)(struct conn *c, const char *why); /* the client's side */
     struct str verify_name;                        /* borrowed until `done` */
     struct str
@@ -57,6 +59,13 @@ struct tls {
 };
 
 extern const struct conn_ops tls_ops;
+
+/* ssl_ocsp: asks about the client's certificate. False: there is nothing to ask; else tls_handshake_checked comes, not from
+ * within. */
+bool tls_revocation_begin(struct tls *t);
+/* What a connection that ends midway holds; NULL is nothing. */
+void tls_revocation_drop(struct tls_revocation_check *k);
+void tls_handshake_checked(struct tls *t);
 
 static inline struct tls *
 tls_of(const struct conn *c)

@@ -22,6 +22,7 @@
 #include "worker/tls/tls_error.h"
 #include "worker/tls/tls_key_log.h"
 #include "worker/tls/tls_session.h"
+#include "worker/tls/tls_staple.h"
 #include "worker/tls/tls_ticket.h"
 #include "worker/tls/tls_verify.h"
 
@@ -75,7 +76,9 @@ tls_verify_is_same(const struct tls_settings *a, const struct tls_settings *b)
 {
     return a->verify == b->verify && a->verify_depth == b->verify_depth &&
            str_eq(a->client_ca.path, b->client_ca.path) &&
-           str_eq(a->trusted_ca.path, b->trusted_ca.path) && str_eq(a->crl.path, b->crl.path);
+           str_eq(a->trusted_ca.path, b->trusted_ca.path) && str_eq(a->crl.path, b->crl.path) &&
+           a->ocsp == b->ocsp && a->ocsp_cache == b->ocsp_cache &&
+           str_eq(a->ocsp_responder, b->ocsp_responder);
 }
 
 /* What a session may not outlive: how clients are verified, and what was agreed on. The content of certificates and of
@@ -90,6 +93,17 @@ add_binding(struct text *t, const struct tls_settings *s)
     VEC_FOREACH (c, struct tls_command, &s->commands)
         text_fmt(t, "%zu:%.*s%zu:%.*s", c->name.len, STR(c->name), c->value.len, STR(c->value));
     TEXT_LIT(t, ";");
+}
+
+static void
+add_ocsp(struct text *t, const struct tls_settings *s)
+{
+    text_fmt(t, ";%u %p %d %d %p %llu ", s->ocsp, (void *)s->ocsp_cache, s->stapling,
+             s->stapling_verify, (const void *)s->resolver,
+             (unsigned long long)s->resolver_timeout_ms);
+    add_file(t, &s->stapling_file);
+    text_fmt(t, "%zu:%.*s", s->ocsp_responder.len, STR(s->ocsp_responder));
+    text_fmt(t, "%zu:%.*s", s->stapling_responder.len, STR(s->stapling_responder));
 }
 
 /* All of the settings; the first *binding bytes are those that sessions are bound to. */
@@ -115,6 +129,7 @@ settings_text(struct arena *a, const struct tls_settings *s, size_t *binding)
         text_add(&t, s->sessions->name);
     text_fmt(&t, ";%p %p %d %d %d", (void *)s->certificate_cache, (void *)s->key_log, s->isolate,
              s->watch, s->compress);
+    add_ocsp(&t, s);
     return text_str(&t);
 }
 
@@ -227,6 +242,7 @@ tls_context_renew(struct tls_context *c, const struct tls_pair *old, const struc
     }
     if (SSL_CTX_use_cert_and_key(c->ssl, new->leaf, new->key, new->chain, 1) != 1)
         log_alert(0, "SSL_CTX_use_certificate() failed%s", tls_error_text());
+    tls_staple_renew(c);
 }
 
 /* ---- protocols, ciphers, curves, parameters ---- */
@@ -446,7 +462,9 @@ set_up(struct conf_load *l, struct tls_shared *shared, const struct tls_settings
     if (s->early_data)
         SSL_CTX_set_max_early_data(ctx, 16384);
     return use_certificates(l, shared, s, c, bind) && set_up_protocols(l, s, ctx) &&
-           set_up_trust(l, s, ctx, bind) && (s->client || set_up_sessions(l, shared, s, c, bind));
+           set_up_trust(l, s, ctx, bind) &&
+           (s->client ||
+            (set_up_sessions(l, shared, s, c, bind) && tls_staple_set_up(l, shared, c)));
 }
 
 /* NULL after conf_fail. `text` has all of the settings; its first `binding` bytes bind sessions. */

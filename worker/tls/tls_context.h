@@ -19,6 +19,7 @@ struct tls_context {
     struct tls_settings settings;
     const struct tls_shared *shared;
     const struct tls_ticket_keys *ticket_keys; /* of files; NULL: those in the zone */
+    struct vec staples;                        /* of struct tls_staple * */
     struct vec certificates; /* of struct tls_certificate *: those without variables */
     bool broken;             /* none of its certificates is good: handshakes are refused */
     bool dynamic;            /* some have variables in their names */
@@ -34,6 +35,7 @@ struct tls_shared {
     struct hash certificates; /* by paths: struct tls_certificate *, but for those with variables */
     struct vec all;           /* the same, in the order of the text */
     struct hash passwords;    /* by path: struct str *, the lines of a password file */
+    struct zone_spec *staples; /* OCSP responses for stapling; NULL: nobody uses them */
     struct zone_spec *tickets; /* of the keys of our own making; NULL: nobody uses them */
     struct zone_spec *expiry;  /* of what has been said of certificates; NULL: there are none */
     uint64_t timeout_max_s;    /* the longest of all contexts: how long a ticket key is good */

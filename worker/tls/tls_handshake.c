@@ -45,12 +45,34 @@ handshake_on_time(struct timer *timer)
     handshake_end(c->layer, LOG_LEVEL_INFO, ETIMEDOUT, "client timed out");
 }
 
+/* While a responder is asked: what comes is read later, and the time of the handshake goes on. */
+static void
+checking_on_event(struct conn *c)
+{
+    if (c->bits & CONN_ERROR)
+        conn_close(c);
+}
+
 static void
 handshake_ready(struct tls *t)
 {
     struct conn *c = t->c;
 
     t->took_us = clock_now_us() - t->began_us;
+    if (t->context->settings.ocsp != TLS_OCSP_OFF && tls_revocation_begin(t)) {
+        c->on_event = checking_on_event;
+        if (t->out != NULL)
+            (void)tls_send(t);
+        return;
+    }
+    tls_handshake_checked(t);
+}
+
+void
+tls_handshake_checked(struct tls *t)
+{
+    struct conn *c = t->c;
+
     timer_stop(&c->timer);
     c->on_event = NULL;
     /* Bytes may lie in the library's buffer; a read that finds none costs less than to ask. */

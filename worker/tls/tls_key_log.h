@@ -5,9 +5,6 @@
 
 #include "worker/tls/tls_context.h"
 
-/* A path, or "off"; the field is a struct log_file *, NULL for off. */
-bool tls_key_log_set(struct conf_load *l, const struct directive *d, struct conf_node *n,
-                     void *conf);
 /* As the context's settings say. */
 void tls_key_log_set_up(const struct tls_context *c);
 

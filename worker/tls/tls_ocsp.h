@@ -41,6 +41,9 @@ struct tls_ocsp_answer {
 /* What a response says about the certificate of q. `why` is in a buffer of this file. */
 void tls_ocsp_judge(const struct tls_ocsp_question *q, struct str der, struct tls_ocsp_answer *a);
 
+/* Seconds since 1970; INT64_MAX for NULL: for ever. */
+int64_t tls_ocsp_time(const ASN1_GENERALIZEDTIME *t);
+
 struct tls_ocsp;
 /* The answer lasts until fn returns. */
 typedef void (*tls_ocsp_fn)(void *data, const struct tls_ocsp_answer *a);

@@ -125,6 +125,14 @@ const struct zone_ops tls_session_zone_ops = {
     .grow = sessions_grow,
 };
 
+const struct zone_ops tls_ocsp_zone_ops = {
+    .kind = "ssl_ocsp",
+    .layout = 1,
+    .size_min = 8 * 4096,
+    .init = sessions_init,
+    .grow = sessions_grow,
+};
+
 /* ---- the log ---- */
 
 /* Whether numbers in the root can be used. */

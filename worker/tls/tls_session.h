@@ -7,6 +7,8 @@
 #include "worker/tls/tls_context.h"
 
 extern const struct zone_ops tls_session_zone_ops;
+/* The same for what OCSP responders said, under 32 bytes of tls_ocsp_key. */
+extern const struct zone_ops tls_ocsp_zone_ops;
 
 /* The cache of a context, as its settings say. */
 void tls_session_set_up(struct tls_context *c, const struct tls_settings *s);

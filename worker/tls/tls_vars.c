@@ -371,6 +371,8 @@ get_verify(struct exchange *x, struct var_value *v, const void *data)
     result = SSL_get_verify_result(t->ssl);
     if (SSL_get0_peer_certificate(t->ssl) == NULL)
         var_found(v, S("NONE"));
+    else if (t->revocation != NULL)
+        found(v, arena_fmt(&x->mem->arena, "FAILED:%s", t->revocation));
     else if (result == X509_V_OK)
         var_found(v, S("SUCCESS"));
     else

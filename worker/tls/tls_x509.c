@@ -58,12 +58,10 @@ add_ip(struct text *t, const ASN1_OCTET_STRING *ip)
     char text[ADDR_TEXT_MAX];
 
     if (ip->length == 4) {
-        a.len = sizeof(a.in);
         a.sa.sa_family = AF_INET;
         a.len = sizeof(a.in);
         memcpy(&a.in.sin_addr, ip->data, 4);
     } else if (ip->length == 16) {
-        a.len = sizeof(a.in6);
         a.sa.sa_family = AF_INET6;
         a.len = sizeof(a.in6);
         memcpy(&a.in6.sin6_addr, ip->data, 16);

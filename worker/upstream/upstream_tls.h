@@ -67,6 +67,7 @@ bool upstream_tls_set_path(struct conf_load *l, const struct directive *d, struc
                FIELD(T, tls.s.certificate_cache)),                                                \
         D_CALL(p "_ssl_password_file", ctx, ARGS(1, 1), tls_set_file,                             \
                FIELD(T, tls.s.password_file)),                                                    \
+        D_CALL(p "_ssl_key_log", ctx, ARGS(1, 1), tls_key_log_set, FIELD(T, tls.s.key_log)),      \
         D_FLAG(p "_ssl_session_reuse", ctx, T, tls.session_reuse, DEFAULT(on)),                   \
         D_BITS(p "_ssl_protocols", ctx, T, tls.s.protocols, tls_protocol_names,                   \
                .initial = "TLSv1.2 TLSv1.3"),                                                     \

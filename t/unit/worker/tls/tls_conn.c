@@ -493,6 +493,26 @@ TEST(a_proper_end_and_a_cut)
     unload();
 }
 
+TEST(the_end_leaves_with_the_last_bytes)
+{
+    struct iovec iov = { "last", 4 };
+    size_t taken, got;
+    char bytes[10];
+
+    load();
+    CHECK(handshake(sides.client, a_example, STR_NONE, NULL), "%s", client_why);
+    CHECK_EQ(conn_write(server, &iov, 1, false, &taken), IO_OK);
+    server->ops->ending(server);
+    CHECK_EQ(server->ops->flush(server), IO_OK);
+    loop_turn(0);
+    CHECK_EQ(conn_read_buf(client, bytes, sizeof(bytes), &got), IO_OK);
+    CHECK_EQ(got, 4);
+    CHECK_EQ(read_end(client), IO_EOF, "though the server has not closed");
+    CHECK(!tls_was_cut(client));
+    close_both();
+    unload();
+}
+
 TEST(half_of_a_connection_can_end)
 {
     struct iovec iov = { "late", 4 };

@@ -310,6 +310,7 @@ TEST(the_cache_keeps_what_was_used_last)
     CHECK(waited, "the place went to c");
     put_files("a", 4);
     CHECK_EQ(get("a", &waited), 1L, "valid for long: its files are not looked at");
+    config_free(worker_config);
 }
 
 TEST(a_waiter_that_leaves_is_not_called)
@@ -333,4 +334,5 @@ TEST(a_waiter_that_leaves_is_not_called)
     CHECK_EQ(stays.calls, 1u);
     CHECK_EQ(stays.serial, 5L);
     CHECK_EQ(leaves.calls, 0u);
+    config_free(worker_config);
 }

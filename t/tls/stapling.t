@@ -1,0 +1,127 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
+# ssl_stapling: responses are asked for in the background, verified, refreshed, shared by the workers and kept over a
+# reload; what is no good response is not stapled, and no handshake waits for any of it.
+
+use lib 't/lib';
+use Certs;
+use OcspResponder;
+use TlsClient;
+use Weir;
+
+my $certs = Certs->new;
+my $dir   = $certs->dir;
+my $ocsp  = OcspResponder->new($certs);
+$certs->make('a', ocsp => $ocsp->url)->make('rsa', ocsp => $ocsp->url, rsa => 1)->make('silent')->make('mid', authority => 1)
+  ->make('below', ca => 'mid', ocsp => $ocsp->url)->make('signer', usage => 'OCSPSigning')->make('named', ocsp => 'http://localhost:' . $ocsp->{port} . '/some/path')
+  ->make('tls', ocsp => 'https://127.0.0.1/');
+$certs->write('chain.crt', $certs->text('a.crt') . $certs->text('ca.crt'));
+
+# "good", "revoked", "none" ...
+sub stapled ($weir, %option) {
+    my $port = $weir->port($option{port} // 0);
+    my $out  = qx(openssl s_client -connect 127.0.0.1:$port -status @{[ $option{with} // '' ]} </dev/null 2>/dev/null);
+    return $1      if $out =~ /Cert Status: (\w+)/;
+    return 'none'  if $out =~ /OCSP response: no response sent/;
+    return 'no handshake';
+}
+
+sub becomes ($weir, $what, $name, %option) {
+    my $ok = eval { wait_for(sub { stapled($weir, %option) eq $what }, $name) };
+    ok($ok, $name);
+}
+
+sub server ($cert, $more = '', $listen = '%port0%') {
+    return "server { listen 127.0.0.1:$listen ssl; ssl_certificate $dir/$cert.crt; ssl_certificate_key $dir/@{[ $cert =~ s/chain/a/r ]}.key; ssl_stapling on; $more }";
+}
+my $trust = "ssl_trusted_certificate $dir/ca.crt;";
+
+# ---- good ones
+
+my $weir = Weir->new(workers => 2, http => server('a', "$trust ssl_stapling_verify on;"));
+becomes($weir, 'good', 'stapled');
+is(stapled($weir), 'good', 'by each worker') for 1 .. 6;
+is(scalar($ocsp->requests), 1, 'who asked once');
+is(($ocsp->requests)[0]{method}, 'GET', 'by GET');
+$ocsp->says(status => 'revoked');
+$weir->reload;
+is(stapled($weir), 'good', 'kept over a reload') for 1 .. 4;
+is(scalar($ocsp->requests), 1, 'nobody was asked again');
+$ocsp->says;
+
+is(stapled($weir, with => '-tls1_2'), 'good', 'TLS 1.2');
+becomes(Weir->new(http => server('chain')), 'good', 'the issuer in the chain, unverified');
+becomes(Weir->new(http => server('named', $trust)), 'good', 'a name, by the system');
+becomes(Weir->new(http => server('silent', "$trust ssl_stapling_responder " . $ocsp->url . ';')), 'good', 'ssl_stapling_responder');
+becomes(Weir->new(http => "ssl_trusted_certificate $dir/ca.crt; ssl_stapling on;
+    server { listen 127.0.0.1:%port0% ssl; ssl_certificate $dir/a.crt; ssl_certificate_key $dir/a.key; ssl_certificate $dir/rsa.crt; ssl_certificate_key $dir/rsa.key; }"),
+    'good', 'two certificates', with => "-tls1_2 -cipher $_") for 'ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256';
+$ocsp->says(signer => 'signer', with_signer => 1);
+becomes(Weir->new(http => server('a', "$trust ssl_stapling_verify on;")), 'good', 'a delegated signer');
+$ocsp->says(pieces => 40);
+becomes(Weir->new(http => server('a', "$trust ssl_stapling_verify on;")), 'good', 'in small pieces');
+
+# ---- bad ones, and what is better later
+
+my @bad = (
+    [ { status => 'revoked' } => qr/certificate status "revoked" in the OCSP response for/ ],
+    [ { status => 'unknown' } => qr/certificate status "unknown"/ ],
+    [ { from => -9000, until => -4000 } => qr/OCSP_check_validity\(\) failed \(SSL: error:.*status expired/ ],
+    [ { from => 4000, until => 9000 } => qr/OCSP_check_validity\(\) failed \(SSL: error:.*status not yet valid/ ],
+    [ { failure => 6 } => qr/OCSP response not successful \(6: unauthorized\)/ ],
+    [ { another => 1 } => qr/certificate status not found in the OCSP response/ ],
+    [ { signer => 'silent', with_signer => 1 } => qr/OCSP_basic_verify\(\) failed/ ],
+    [ { garbage => 1 } => qr/OCSP responder sent invalid response/ ],
+    [ { http => 500 } => qr/OCSP responder sent invalid response.*500/ ],
+    [ { hang_up => 1 } => qr/OCSP responder/ ],
+);
+for my $case (@bad) {
+    my ($how, $log) = @$case;
+    my $name = join ' ', map { "$_ $how->{$_}" } sort keys %$how;
+    $ocsp->says(%$how);
+    my $w = Weir->new(http => server('a', "$trust ssl_stapling_verify on;"));
+    $w->wait_log($log);
+    is(stapled($w), 'none', "$name: nothing is stapled");
+    $ocsp->says;
+    becomes($w, 'good', "$name: asked again until it is good");
+}
+
+# A responder that says nothing holds up nobody.
+$ocsp->says(silent => 1);
+my $w = Weir->new(http => server('a', $trust));
+wait_for(sub { ($ocsp->requests)[-1] }, 'a question');
+is(stapled($w), 'none', 'no handshake waits') for 1 .. 5;
+$ocsp->says;
+my $gone = Weir->new(http => server('silent', "$trust ssl_stapling_responder http://127.0.0.1:1/;"));
+$gone->wait_log(qr/connect\(\) failed \(111: Connection refused\) while requesting certificate status, responder: 127\.0\.0\.1/);
+is(stapled($gone), 'none', 'a responder that is not there');
+
+# ---- ssl_stapling_file
+
+my %file = (good => {}, revoked => { status => 'revoked' }, old => { from => -9000, until => -4000 });
+$certs->write("$_.der", OcspResponder->response($certs, 'a', %{ $file{$_} })) for keys %file;
+$certs->write('other.der', OcspResponder->response($certs, 'rsa'));
+my $asked = $ocsp->requests;
+for my $case ([ good => 'good' ], [ revoked => 'revoked' ], [ old => 'none' ], [ other => 'none' ]) {
+    my ($name, $expected) = @$case;
+    is(stapled(Weir->new(http => server('a', "ssl_stapling_file $dir/$name.der;"))), $expected, "a file: $name");
+}
+is(scalar($ocsp->requests), $asked, 'nobody was asked');
+
+# ---- what is said at load
+
+my @said = (
+    [ server('a') => qr{\[warn\].*"ssl_stapling" ignored, issuer certificate not found for certificate "\Q$dir\E/a\.crt"} ],
+    [ server('silent', $trust) => qr{\[warn\].*"ssl_stapling" ignored, no OCSP responder URL in the certificate "\Q$dir\E/silent\.crt"} ],
+    [ server('tls', $trust) => qr{\[warn\].*"ssl_stapling" ignored, invalid URL prefix in OCSP responder of the certificate} ],
+    [ server('a', "ssl_stapling_file $dir/nope;") => qr{\[emerg\].*"\Q$dir\E/nope"} ],
+    [ server('a', "ssl_stapling_file $dir/a.key;") => qr{\[emerg\].*d2i_OCSP_RESPONSE_bio\("\Q$dir\E/a\.key"\) failed} ],
+    [ server('a', "ssl_stapling_file $dir/other.der;") => qr{\[warn\].*OCSP response "\Q$dir\E/other\.der" is not for the certificate} ],
+    [ server('a', "ssl_stapling_file $dir/old.der;") => qr{\[warn\].*OCSP response "\Q$dir\E/old\.der" has expired} ],
+);
+for my $case (@said) {
+    my $t = Weir->new(start => 0, http => $case->[0]);
+    like(($t->run_weir('-t'))[1], $case->[1], $case->[0] =~ s/.*ssl_stapling on;//r =~ s/\Q$dir\E//gr);
+}
+
+done_testing;
