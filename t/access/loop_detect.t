@@ -23,6 +23,7 @@ is($at_origin->(), 'here,here,here', 'as it came');
 my $answer = $weir->get('/circle');
 is($answer->status, 508, 'a real one ends');
 like($answer->body, qr/508 Loop Detected/, 'and says so');
+wait_for(sub { (() = $weir->access_log =~ m{"GET /circle }g) >= 6 }, 'the lines of the rounds');
 is(scalar(() = $weir->access_log =~ m{"GET /circle }g), 6, 'after five rounds');
 for my $bad ('"a b"', 'x max=0', 'x max=y', 'x y', '""') {
     like((Weir->new(server => "loop_detect $bad;", start => 0)->run_weir('-t'))[1], qr/\[emerg\] invalid (?:name|parameter)/, "loop_detect $bad");
