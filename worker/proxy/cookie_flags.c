@@ -183,5 +183,5 @@ proxy_cookie_flags_apply(struct request *r, const struct vec *rules, struct str 
         TEXT_LIT(&t, "; ");
         text_add(&t, samesite_of(flags));
     }
-    return t.failed ? cookie : text_str(&t);
+    return t.failed ? S("") : text_str(&t); /* no memory: never a cookie without its flags */
 }
