@@ -89,7 +89,8 @@ is(storm($count), int(($count + 1) / 2), "each whole one of $count handshakes is
 wait_for(sub { descriptors() <= $fds }, 'descriptors to be given back');
 cmp_ok(descriptors(), '<=', $fds, 'descriptors are given back');
 my $grown = memory() - $kb;
-cmp_ok($grown, '<', $ENV{WEIR_SANITIZE} ? 60_000 : 3000, "memory grew by $grown kB");
+# A sanitizer keeps what is freed for a while, and looks for leaks at the end.
+cmp_ok($grown, '<', $ENV{WEIR_SANITIZE} ? 400_000 : 3000, "memory grew by $grown kB");
 is(($weir->workers)[0], $worker, 'by the same worker');
 
 done_testing;
