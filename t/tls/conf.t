@@ -36,6 +36,8 @@ my @bad     = (
     [ "ssl_certificate $dir/a.crt; ssl_certificate_key $dir/locked.key;", qr/cannot load certificate key "\S+": PEM_read_bio_PrivateKey\(\) failed/ ],
     [ "ssl_certificate $dir/a.crt; ssl_certificate_key $dir/locked.key; ssl_password_file $dir/wrong;", qr/cannot load certificate key "\S+": PEM_read_bio_PrivateKey\(\) failed/ ],
     [ "ssl_certificate $dir/a.crt; ssl_certificate_key $dir/locked.key; ssl_password_file $dir/none;", qr/open\(\) "\Q$dir\E\/none" failed \(2: No such file or directory\)/ ],
+    [ 'ssl on;',           qr/"ssl" is not supported/ ],
+    [ 'ssl_ech_file /x;', qr/"ssl_ech_file" is not supported/ ],
     [ "ssl_certificate $dir/a.crt; ssl_certificate_key engine:x:y;", qr/cannot load certificate key "engine:x:y": engines are not supported/ ],
     [ "ssl_certificate \$no_such.crt; ssl_certificate_key $dir/a.key;", qr/unknown "no_such" variable/ ],
     [ "ssl_certificate $dir/a.crt; ssl_certificate_key store:file:$dir/none.key;", qr/cannot load certificate key "store:file:\S+": OSSL_STORE_load\(\) failed/ ],

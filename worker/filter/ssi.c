@@ -5,7 +5,8 @@
  * The page is read as its bytes are wanted. Includes start as they are met and run side by side; while the first of them is
  * waited for, the page is read on up to a limit, and the text behind it is copied. Otherwise text is given where it lies.
  *
- * Directives: ssi, ssi_types, ssi_silent_errors, ssi_last_modified, ssi_value_length, ssi_min_file_chunk.
+ * Directives: ssi, ssi_types, ssi_silent_errors, ssi_last_modified, ssi_value_length, ssi_min_file_chunk,
+ * ssi_ignore_recycled_buffers.
  * Variables: $date_local, $date_gmt.
  */
 #include "worker/filter/ssi.h"
@@ -501,6 +502,8 @@ static const struct directive ssi_directives[] = {
     D_FLAG("ssi_last_modified", SSI_CTX, struct ssi_conf, last_modified, DEFAULT(off)),
     D_SIZE("ssi_value_length", SSI_CTX, struct ssi_conf, value_length, DEFAULT(256)),
     D_NO_OP("ssi_min_file_chunk", SSI_CTX, ARGS(1, 1), "parts of a page are sent from memory"),
+    D_NO_OP("ssi_ignore_recycled_buffers", SSI_CTX, ARGS(1, 1),
+            "no buffer is used again before it is sent"),
     D_END,
 };
 

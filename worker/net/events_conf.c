@@ -101,6 +101,9 @@ static const struct directive events_directives[] = {
       .set = conf_set_nothing,
       .repeat = true,
       .help = "without effect: debug lines are chosen by level alone" },
+    D_NO_OP("epoll_events", CTX_EVENTS, ARGS(1, 1),
+            "without effect: a turn of the loop takes up to a fixed number of events, the rest "
+            "wait for the next"),
     D_NO_OP("worker_aio_requests", CTX_EVENTS, ARGS(1, 1),
             "without effect: files are read by threads, not by the kernel's AIO"),
     D_END
