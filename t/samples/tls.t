@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: BSD-2-Clause
-# Configurations with TLS as guides print them; only the word `http2` and the place of the certificate are not theirs.
+# Configurations with TLS as guides print them; only the word `http2` and the place of the certificate are not theirs. Of
+# 04 the lines of gzip and of the balancer are taken out too.
 
 use lib 't/lib';
 use Certs;
@@ -8,7 +9,7 @@ use Netns;
 use TlsClient;
 use Weir;
 
-Netns->enter(addresses => []);
+Netns->enter(addresses => [ map { "10.0.1.$_" } 10 .. 12 ]);
 
 my $certs = Certs->new;
 $certs->make('site', names => [ 'example.com', 'www.example.com' ]);
@@ -19,6 +20,7 @@ sub sample ($name) {
     local $/;
     my $text = <$fh>;
     $text =~ s/ ssl http2;/ ssl;/g;
+    $text =~ s/^\s*(?:gzip\S*|least_conn)\b[^;]*;\n//gm;
     $text =~ s{/etc/letsencrypt/live/example\.com/fullchain\.pem}{$certs->path('site.crt')}ge;
     $text =~ s{/etc/letsencrypt/live/example\.com/privkey\.pem}{$certs->path('site.key')}ge;
     return $text;
@@ -56,5 +58,21 @@ for my $row ([ '01', '' ], [ '02', "upstream backend_pool { server 127.0.0.1:300
         $weir->finish;
     };
 }
+
+my @pool = map { Origin->new(host => "10.0.1.$_", port => 8080, '*' => { echo => 1 }) } 10 .. 12;
+subtest 'sample 04' => sub {
+    my $weir = Weir->new(http => sample('04'));
+    my $client = tls(max => 'TLSv1.2') // return fail(TlsClient->why);
+    is($client->cipher, 'ECDHE-ECDSA-AES128-GCM-SHA256', 'one of the ciphers that are named');
+    for (1 .. 8) {
+        my $answer = get($client, "/x?$_");
+        like($answer->body, qr{^GET /x\?$_ HTTP/1\.1\r\n(?:.*\r\n)*X-Forwarded-Proto: https\r\n}m, 'the origin knows of TLS');
+        is($answer->field('Strict-Transport-Security'), 'max-age=31536000; includeSubDomains', 'HSTS');
+    }
+    is_deeply([ map { scalar $_->requests } @pool ], [ 5, 3, 0 ], 'shared by weights, the backup waits');
+    redirects_to('https://example.com/a?b');
+    is(tls(max => 'TLSv1.1', min => 'TLSv1.1'), undef, 'TLS 1.1 is refused');
+    $weir->finish;
+};
 
 done_testing;
