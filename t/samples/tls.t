@@ -9,7 +9,7 @@ use Netns;
 use TlsClient;
 use Weir;
 
-Netns->enter(addresses => [ map { "10.0.1.$_" } 10 .. 12 ]);
+Netns->enter(addresses => [ (map { "10.0.1.$_" } 10 .. 12, 101), map { "10.0.3.$_" } 101 .. 103 ]);
 
 my $certs = Certs->new;
 $certs->make('site', names => [ 'example.com', 'www.example.com' ]);
@@ -72,6 +72,18 @@ subtest 'sample 04' => sub {
     is_deeply([ map { scalar $_->requests } @pool ], [ 5, 3, 0 ], 'shared by weights, the backup waits');
     redirects_to('https://example.com/a?b');
     is(tls(max => 'TLSv1.1', min => 'TLSv1.1'), undef, 'TLS 1.1 is refused');
+    $weir->finish;
+};
+
+subtest 'sample 17' => sub {
+    my ($crt, $key) = map { $certs->path("site.$_") } qw(crt key);
+    $_->stop for @pool;
+    my $weir   = Weir->new(http => "ssl_certificate $crt; ssl_certificate_key $key;\n" . sample('17'));
+    my $auth   = Origin->new(host => '10.0.1.101', port => 3001, '*' => { status => 204 });
+    my @orders = map { Origin->new(host => "10.0.3.$_", port => 3003, '*' => { echo => 1 }) } 101 .. 103;
+    my $client = tls() // return fail(TlsClient->why);
+    like(get($client, '/api/orders/7')->body, qr{^GET /7 }, 'an API behind its judge');
+    is(scalar $auth->requests, 1, 'who was asked');
     $weir->finish;
 };
 
