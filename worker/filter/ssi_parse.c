@@ -142,14 +142,21 @@ value_end(struct ssi_parser *p)
     return SSI_AFTER_VALUE;
 }
 
+/* The byte is part of the value; `next`: the state when there is room for it. */
+static enum ssi_place
+value_byte(struct ssi_parser *p, enum ssi_place next)
+{
+    if (p->raw.len - p->start > p->value_max)
+        return broken(p, "too long value of a parameter");
+    return next;
+}
+
 static enum ssi_place
 step_value(struct ssi_parser *p, char c)
 {
     if (c == p->quote)
         return value_end(p);
-    if (p->raw.len - p->start > p->value_max)
-        return broken(p, "too long value of a parameter");
-    return c == '\\' ? SSI_AFTER_BACKSLASH : SSI_IN_VALUE;
+    return value_byte(p, c == '\\' ? SSI_AFTER_BACKSLASH : SSI_IN_VALUE);
 }
 
 static enum ssi_place
@@ -214,7 +221,7 @@ step(struct ssi_parser *p, char c)
     case SSI_IN_VALUE:
         return step_value(p, c);
     case SSI_AFTER_BACKSLASH:
-        return SSI_IN_VALUE;
+        return value_byte(p, SSI_IN_VALUE);
     case SSI_AFTER_VALUE:
         if (is_blank(c))
             return SSI_BEFORE_PARAM;
