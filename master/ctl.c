@@ -64,6 +64,16 @@ find_paths(const struct options *o, struct ctl *t)
     return t->pid_path.ptr != NULL && t->ctl_path.ptr != NULL;
 }
 
+/* The same for a command of weirctl; false: said. */
+static bool
+find_master(const struct options *o, struct ctl *t)
+{
+    if (find_paths(o, t))
+        return true;
+    fprintf(stderr, "weirctl: out of memory\n");
+    return false;
+}
+
 /* One question, one answer in `answer` (of CTL_ANSWER_MAX + 100), and perhaps a descriptor (-1: none). -1: nobody there;
  * 0: no answer; 1: answered. */
 static int
@@ -168,23 +178,57 @@ remove_stale_pid_file(const struct ctl *t)
         unlink(t->pid_path.ptr);
 }
 
+static int
+usage(FILE *to)
+{
+    const char *name, *help;
+
+    fprintf(to, "Usage: weirctl [-p prefix] [-c filename] [-g directives] command\n"
+                "       weirctl [-p prefix] [-c filename] [-g directives] test [-qW] [--json]\n\n"
+                "Commands:\n");
+    for (unsigned i = 0; control_command(i, &name, &help); i++)
+        fprintf(to, "  %-8s : %s\n", name, help);
+    fprintf(to, "  %-8s : %s\n", "diff", "show what a reload would change in the text");
+    return to == stdout ? 0 : EXIT_USAGE;
+}
+
+/* Nobody answered; `nobody`: there is not even a listener. */
+static int
+say_no_answer(const struct ctl *t, bool nobody)
+{
+    if (!nobody) {
+        fprintf(stderr, "weirctl: the master left without an answer, its error log may say why\n");
+        return EXIT_NO_ANSWER;
+    }
+    fprintf(stderr, "weirctl: no master answers on %.*s: %s\n", STR(t->ctl_path), strerror(errno));
+    if (!t->loaded)
+        report_print(&t->report, LOG_LEVEL_ERROR);
+    return EXIT_NO_ANSWER;
+}
+
 /*
  * After a crash of the master its workers serve on, and are left alone; when the service has been stopped they have
  * to end.
  */
 static int
-run_orphans(const struct ctl *t, char *answer)
+run_orphans(const struct options *o, char **words)
 {
+    static char answer[CTL_ANSWER_MAX + 100];
     const char *result = getenv("SERVICE_RESULT");
+    struct ctl t = { 0 };
     struct str got;
     int left = ORPHANS_WAIT_MS / 20;
 
+    if (words[0] != NULL)
+        return usage(stderr);
+    if (!find_master(o, &t))
+        return EXIT_NO_ANSWER;
     if (result != NULL && strcmp(result, "success") != 0 && strcmp(result, "timeout") != 0) {
         printf("workers are left serving: the service ended with \"%s\"\n", result);
         return 0;
     }
     for (; left > 0; left--, pause_ms(20)) {
-        int n = ask(t->ctl_path, "orphans", answer, &got);
+        int n = ask(t.ctl_path, "orphans", answer, &got);
 
         if (n < 0)
             break;
@@ -192,14 +236,14 @@ run_orphans(const struct ctl *t, char *answer)
             continue;
         if (!str_starts(got, S("error nomaster")))
             return show(got, false);
-        ask(t->ctl_path, "stop", answer, &got);
+        ask(t.ctl_path, "stop", answer, &got);
     }
     if (left == 0) {
         fprintf(stderr, "weirctl: workers without a master have not ended\n");
         return EXIT_ERROR;
     }
-    unlink(t->ctl_path.ptr);
-    remove_stale_pid_file(t);
+    unlink(t.ctl_path.ptr);
+    remove_stale_pid_file(&t);
     printf("no orphans are left\n");
     return 0;
 }
@@ -233,9 +277,9 @@ show_test(const struct options *o, struct ctl *t, struct str answer)
 
 /* Options may stand behind the command too. False: not understood. */
 static bool
-test_options(struct options *o)
+test_options(struct options *o, char **words)
 {
-    for (char **word = o->words + 1; *word != NULL; word++) {
+    for (char **word = words; *word != NULL; word++) {
         if (strcmp(*word, "--json") == 0)
             o->json = true;
         else if (strcmp(*word, "-W") == 0)
@@ -250,53 +294,27 @@ test_options(struct options *o)
 
 /* Without a master it is checked here. */
 static int
-run_test(const struct options *given, struct ctl *t, char *answer)
+run_test(const struct options *given, char **words)
 {
+    static char answer[CTL_ANSWER_MAX + 100];
     struct options o = *given;
+    struct ctl t = { 0 };
     struct str got;
     int n;
 
-    if (!test_options(&o))
-        return -1;
-    n = ask(t->ctl_path, "check", answer, &got);
-    if (n == 1 && str_starts(got, S("error unknown"))) /* an older master */
-        n = ask(t->ctl_path, "test", answer, &got);
-    if (n == 1)
-        return show_test(&o, t, got);
-    if (n == 0) {
-        fprintf(stderr, "weirctl: the master left without an answer, its error log may say why\n");
+    if (!test_options(&o, words))
+        return usage(stderr);
+    if (!find_master(given, &t))
         return EXIT_NO_ANSWER;
-    }
+    n = ask(t.ctl_path, "check", answer, &got);
+    if (n == 1 && str_starts(got, S("error unknown"))) /* an older master */
+        n = ask(t.ctl_path, "test", answer, &got);
+    if (n == 1)
+        return show_test(&o, &t, got);
+    if (n == 0)
+        return say_no_answer(&t, false);
     o.lint = true;
     return preflight_test(&o);
-}
-
-static int
-usage(FILE *to)
-{
-    const char *name, *help;
-
-    fprintf(to, "Usage: weirctl [-p prefix] [-c filename] [-g directives] command\n"
-                "       weirctl [-p prefix] [-c filename] [-g directives] test [-qW] [--json]\n\n"
-                "Commands:\n");
-    for (unsigned i = 0; control_command(i, &name, &help); i++)
-        fprintf(to, "  %-8s : %s\n", name, help);
-    fprintf(to, "  %-8s : %s\n", "diff", "show what a reload would change in the text");
-    return to == stdout ? 0 : EXIT_USAGE;
-}
-
-/* Nobody answered; `nobody`: there is not even a listener. */
-static int
-say_no_answer(const struct ctl *t, bool nobody)
-{
-    if (!nobody) {
-        fprintf(stderr, "weirctl: the master left without an answer, its error log may say why\n");
-        return EXIT_NO_ANSWER;
-    }
-    fprintf(stderr, "weirctl: no master answers on %.*s: %s\n", STR(t->ctl_path), strerror(errno));
-    if (!t->loaded)
-        report_print(&t->report, LOG_LEVEL_ERROR);
-    return EXIT_NO_ANSWER;
 }
 
 /* Part of an answer for `certs`; the status of the tool when there is none. */
@@ -325,10 +343,8 @@ run_certs(const struct options *o, char **words)
 
     if (words[0] != NULL && (!json || words[1] != NULL))
         return usage(stderr);
-    if (!find_paths(o, &t)) {
-        fprintf(stderr, "weirctl: out of memory\n");
+    if (!find_master(o, &t))
         return EXIT_NO_ANSWER;
-    }
     if (certs_show(ask_part, &t, json))
         return 0;
     return t.status != 0 ? t.status : EXIT_NO_ANSWER;
@@ -343,10 +359,8 @@ ctl_fetch(const struct options *o, struct str request, struct arena *a, struct s
     struct str got;
     int fd, answered;
 
-    if (!find_paths(o, &t)) {
-        fprintf(stderr, "weirctl: out of memory\n");
+    if (!find_master(o, &t))
         return EXIT_NO_ANSWER;
-    }
     for (int left = BUSY_WAIT_MS / 50;; left--) {
         answered = ask_for_fd(t.ctl_path, request, answer, &got, &fd);
         if (answered != 1 || left == 0 || !str_starts(got, S("error busy")))
@@ -372,9 +386,8 @@ static const struct {
     const char *name;
     int (*run)(const struct options *o, char **words);
 } tool_commands[] = {
-    { "explain", explain_command },
-    { "diff", diff_command },
-    { "certs", run_certs },
+    { "explain", explain_command }, { "diff", diff_command },   { "certs", run_certs },
+    { "test", run_test },           { "orphans", run_orphans },
 };
 
 int
@@ -384,7 +397,7 @@ ctl_run(const struct options *o)
     const char *command = o->words != NULL ? o->words[0] : NULL;
     struct ctl t = { 0 };
     struct str got;
-    int answered, status;
+    int answered;
 
     if (o->help || (command != NULL && strcmp(command, "help") == 0))
         return usage(stdout);
@@ -392,18 +405,10 @@ ctl_run(const struct options *o)
         if (strcmp(command, tool_commands[i].name) == 0)
             return tool_commands[i].run(o, o->words + 1);
     }
-    if (command == NULL || (o->words[1] != NULL && strcmp(command, "test") != 0))
+    if (command == NULL || o->words[1] != NULL)
         return usage(stderr);
-    if (!find_paths(o, &t)) {
-        fprintf(stderr, "weirctl: out of memory\n");
+    if (!find_master(o, &t))
         return EXIT_NO_ANSWER;
-    }
-    if (strcmp(command, "orphans") == 0)
-        return run_orphans(&t, answer);
-    if (strcmp(command, "test") == 0) {
-        status = run_test(o, &t, answer);
-        return status >= 0 ? status : usage(stderr);
-    }
     answered = ask(t.ctl_path, command, answer, &got);
     return answered == 1 ? show(got, false) : say_no_answer(&t, answered < 0);
 }

@@ -121,7 +121,7 @@ exchange_init(struct exchange *x, const struct exchange_kind *kind, struct excha
     list_init(&x->abort_hooks);
     list_init(&x->ready_hooks);
     x->conn = parent != NULL && detached ? NULL : c;
-    x->client = parent != NULL && detached ? parent->root->client : NULL;
+    x->client = NULL;
     x->mem = mem;
     x->task.run = exchange_run;
     x->log_ctx.describe = kind->describe;

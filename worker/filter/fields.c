@@ -59,22 +59,6 @@ extern struct module headers_module;
 
 /* ---- directives ---- */
 
-/* What the codec says by itself, since it says where a response ends. */
-static bool
-is_framing(enum field_id id)
-{
-    switch (id) {
-    case FIELD_CONNECTION:
-    case FIELD_KEEP_ALIVE:
-    case FIELD_PROXY_CONNECTION:
-    case FIELD_CONTENT_LENGTH:
-    case FIELD_TRANSFER_ENCODING:
-        return true;
-    default:
-        return false;
-    }
-}
-
 static bool
 headers_set_field(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
 {
@@ -88,7 +72,7 @@ headers_set_field(struct conf_load *l, const struct directive *d, struct conf_no
     if (n->n > 3 && !str_eq(n->args[3], S("always")))
         return conf_fail(l, n, 3, "invalid parameter \"%.*s\"", STR(n->args[3]));
     list->home = conf_scope(l);
-    if (is_framing(field_id(n->args[1]))) {
+    if (field_is_framing(field_id(n->args[1]))) {
         conf_warn(l, n, 1, "\"%.*s\" is not added: it follows from the connection and the body",
                   STR(n->args[1]));
         return true;

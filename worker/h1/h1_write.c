@@ -94,14 +94,9 @@ has_own_place(const struct response *res, enum field_id id)
     case FIELD_DATE:
     case FIELD_LAST_MODIFIED:
     case FIELD_LOCATION:
-    case FIELD_CONNECTION:
-    case FIELD_KEEP_ALIVE:
-    case FIELD_PROXY_CONNECTION:
-    case FIELD_CONTENT_LENGTH:
-    case FIELD_TRANSFER_ENCODING:
         return true;
     default:
-        return false;
+        return field_is_framing(id);
     }
 }
 

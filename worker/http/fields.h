@@ -74,6 +74,21 @@ fields_add(struct fields *f, enum field_id id, struct str name, struct str value
 }
 /* All that `from` has becomes the content of `to`, which is empty. False: memory. */
 bool fields_copy(struct fields *to, const struct fields *from);
+/* Fields that a codec says by itself, since it says where a message ends and what becomes of the connection. */
+static inline bool
+field_is_framing(enum field_id id)
+{
+    switch (id) {
+    case FIELD_CONNECTION:
+    case FIELD_KEEP_ALIVE:
+    case FIELD_PROXY_CONNECTION:
+    case FIELD_CONTENT_LENGTH:
+    case FIELD_TRANSFER_ENCODING:
+        return true;
+    default:
+        return false;
+    }
+}
 /* The next of the same known name; NULL when it was the last. */
 struct field *fields_more(const struct fields *f, const struct field *from);
 /* By name, any case: first one after `after` (NULL: from the start). */
