@@ -193,7 +193,8 @@ on_ticket(SSL *ssl, unsigned char name[TICKET_NAME], unsigned char iv[EVP_MAX_IV
     OPENSSL_cleanse(&key, sizeof(key));
     if (!good)
         return -1;
-    return !encrypt && which > 0 ? 2 : 1;
+    /* A ticket of TLS 1.3 is used once (RFC 8446, C.4): its client gets the next one with each use. */
+    return !encrypt && (which > 0 || SSL_version(ssl) >= TLS1_3_VERSION) ? 2 : 1;
 }
 
 /* ---- keys of files ---- */
