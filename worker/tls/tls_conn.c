@@ -2,10 +2,11 @@
 /*
  * tls_conn.c - bytes through TLS: the ops of a connection, over a BIO of our own.
  *
- * The library reads from the socket straight into its own buffer, a record or more with one call, and writes into `out`:
- * 16 kB at first, up to 128 kB while the socket drains it in one go, and small again when it blocks, so that bulk data
- * leaves with many records in a send and a slow client stays cheap. Bytes are taken only when a whole record fits, so a
- * write never stops midway. `out` leaves on flush, when it is full, or before the loop waits.
+ * The library reads from the socket straight into its own buffer, a record or more with one call. What is sent goes into
+ * `out`, sealed there (tls_seal.h) or by the library: 16 kB at first, up to 64 kB while the socket drains it in one go,
+ * and small again when it blocks, so that bulk data leaves with several records in a send and a slow client stays cheap.
+ * Bytes are taken only when a whole record fits, so a write never stops midway. `out` leaves on flush, when it is full, or
+ * before the loop waits.
  *
  * CONN_READABLE says that the layer may have bytes (in a record, in the library's buffer, in the socket); whether the
  * socket itself has is kept in raw_readable. Both are sticky and end with a read that comes back short.
@@ -25,7 +26,7 @@
 
 enum {
     OUT_FIRST = 16 * 1024,
-    OUT_MAX = 128 * 1024,
+    OUT_MAX = 64 * 1024,
     OUT_HARD_MAX = 256 * 1024, /* with what the library writes by itself (KeyUpdate) */
     RECORD_MAX = 16384,        /* bytes of plain text in a record */
     RECORD_LEAST = 64,
@@ -35,7 +36,7 @@ enum {
     SMALL_TOTAL = 16384, /* ... at the beginning and after a pause */
     SMALL_AGAIN_MS = 1000,
     FREE_MAX = 1024,          /* structs kept for reuse */
-    STAGE_SIZE = 128 * 1024,  /* bytes of a file that are read at once */
+    STAGE_SIZE = 64 * 1024,   /* bytes of a file that are read at once */
     FAREWELL_MAX = 32 * 1024, /* bytes that outlive the connection, */
     FAREWELL_MS = 30000,      /* for so long */
 };
