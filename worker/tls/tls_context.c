@@ -44,6 +44,7 @@ tls_shared_new(struct arena *a, struct str conf_dir)
     hash_init(&s->contexts, a);
     hash_init(&s->certificates, a);
     vec_init(&s->all, a, sizeof(struct tls_certificate *));
+    vec_init(&s->computed, a, sizeof(struct tls_certificate *));
     hash_init(&s->passwords, a);
     return s;
 }
@@ -196,6 +197,7 @@ use_certificates(struct conf_load *l, struct tls_shared *shared, const struct tl
     uint32_t i = 0;
 
     vec_init(&c->certificates, shared->arena, sizeof(struct tls_certificate *));
+    vec_init(&c->computed, shared->arena, sizeof(struct tls_certificate *));
     c->broken = s->certificates.len > 0;
     VEC_FOREACH (f, struct tls_file, &s->certificates) {
         struct tls_certificate *certificate;
@@ -206,6 +208,8 @@ use_certificates(struct conf_load *l, struct tls_shared *shared, const struct tl
                                 STR(f->path));
         if (tls_dynamic_is(f, VEC_AT(&s->keys, struct tls_file, i))) {
             c->dynamic = true;
+            if (!tls_certificate_compute(l, shared, s, i, c))
+                return false;
         } else {
             certificate = tls_certificate_get(l, shared, s, i);
             if (certificate == NULL || !use_certificate(l, certificate, c, bind))
