@@ -980,6 +980,7 @@ farewell(struct tls *t)
         free(f);
         return;
     }
+    loop_del(&t->c->watch); /* while there are two, the end of one does not take it out */
     f->watch.on_event = farewell_on_event;
     if (!loop_add(&f->watch, fd)) {
         close(fd);
