@@ -290,6 +290,16 @@ enum {
     BIO_DROP_CONTROL = 75,
 };
 
+/* The library's sending keys. Those for receiving stay with it: it is spared the search whether it could give them too. */
+static bool
+take_keys(struct tls *t, const void *info)
+{
+    if (!tls_seal_set(&t->seal, info))
+        return false;
+    SSL_clear_options(t->ssl, SSL_OP_ENABLE_KTLS);
+    return true;
+}
+
 static long
 bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
 {
@@ -301,7 +311,7 @@ bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
     case BIO_CTRL_EOF:
         return t->raw_eof;
     case BIO_SET_KEYS:
-        return num != 0 && tls_seal_set(&t->seal, ptr);
+        return num != 0 && take_keys(t, ptr);
     case BIO_HAS_KEYS:
         return tls_seal_has_keys(&t->seal);
     case BIO_SET_CONTROL:
