@@ -7,7 +7,8 @@
 #     my $session = $c->session;                              # for: TlsClient->new(..., session => $session)
 #     my $session = $c->new_session;                          # undef when the server gave none on this connection
 #
-# Options: name (SNI), min and max (TLS1.2 ..: 'TLSv1.2'), alpn ([..]), cert and key (paths), ciphers, session, tickets (1),
+# Options: name (SNI), min and max (TLS1.2 ..: 'TLSv1.2'), alpn ([..]), cert and key (paths), ciphers, ciphersuites (of
+# TLS 1.3), session, tickets (1),
 # handshake (1: until it is complete), and those of Client. Certificates of servers are not verified.
 
 package TlsClient;
@@ -50,6 +51,7 @@ sub start ($self, %option) {
     Net::SSLeay::CTX_set_min_proto_version($ctx, $version{ $option{min} // 'TLSv1.2' });
     Net::SSLeay::CTX_set_max_proto_version($ctx, $version{ $option{max} }) if $option{max};
     Net::SSLeay::CTX_set_cipher_list($ctx, $option{ciphers} // 'ALL:@SECLEVEL=0') or die errors();
+    Net::SSLeay::CTX_set_ciphersuites($ctx, $option{ciphersuites}) if $option{ciphersuites};
     Net::SSLeay::CTX_set_alpn_protos($ctx, $option{alpn}) if $option{alpn};
     if ($option{cert}) {
         Net::SSLeay::CTX_use_certificate_chain_file($ctx, $option{cert}) or die errors();

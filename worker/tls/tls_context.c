@@ -264,7 +264,8 @@ options_of(const struct tls_settings *s)
     };
     /* IGNORE_UNEXPECTED_EOF: many clients leave without close_notify, and HTTP frames its messages by itself.
      * NO_ANTI_REPLAY: it knows the tickets of one process only, so it would protect nothing and refuse most. */
-    uint64_t options = SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_ANTI_REPLAY;
+    uint64_t options = SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_ANTI_REPLAY |
+                       SSL_OP_ENABLE_KTLS;
 
     if (!s->client)
         options |= SSL_OP_IGNORE_UNEXPECTED_EOF;
