@@ -81,6 +81,18 @@ my ($status, $output) = $weir->ctl('rollback');
 is($status, 0, 'rollback') or diag($output);
 answers($weir, 'two', 'rollback');
 
+# A generation that passes and cannot come up: who dies of the old one is replaced by what the last good text says.
+$weir->allow(qr/chdir\(|ended before/);
+write_once('the-first-word');
+$weir->write_conf(Weir->conf_text(main => 'working_directory /nonexistent/place;', http => conf('never')));
+is(($weir->ctl('reload'))[0], 1, 'a generation that cannot come up');
+ok(taken(), 'for which it was read once');
+like(($weir->ctl('status'))[1], qr/^state: holding$/m, 'the old one is held');
+($victim) = wait_for(sub { my @w = $weir->workers; @w == 1 && $w[0] }, 'the end of the failed one');
+kill 'KILL', $victim;
+wait_for(sub { my @w = $weir->workers; @w == 1 && $w[0] != $victim }, 'another worker');
+answers($weir, 'two', 'held');
+
 # A wrong word.
 $weir->allow(qr/\[emerg\].*cannot load certificate key/);
 write_once('the-wrong-word');
@@ -92,7 +104,7 @@ answers($weir, 'two', 'the old generation');
 
 # It is a secret, and no part of the text.
 ($status, $output) = $weir->ctl('diff');
-like($output, qr/^\+.*three/m, 'diff has the text');
+like($output, qr/^\+.*never/m, 'diff has the text');
 unlike($output, qr/the-first-word|pipe:/, 'and not what the pipe said');
 write_once('the-first-word');
 ($status, $output) = $weir->run_weir('-T');
