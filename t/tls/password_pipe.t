@@ -31,7 +31,7 @@ sub write_once ($what) {
 
 # Whether what was written was read.
 sub taken () {
-    return 0 == grep { waitpid($_, POSIX::WNOHANG()) != $_ } splice @writers;
+    return eval { wait_for(sub { 0 == (@writers = grep { waitpid($_, POSIX::WNOHANG()) != $_ } @writers) }, 'a reader of the pipe') };
 }
 
 sub conf ($text) {
