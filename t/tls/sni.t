@@ -64,6 +64,7 @@ is(TlsClient->new($weir->port, name => 'old.example', min => 'TLSv1.3'), undef, 
 for my $name ('unknown.example', undef) {
     is(TlsClient->new($weir->port(1), defined $name ? (name => $name) : ()), undef, 'refused: ' . ($name // 'no name'));
     like(TlsClient->why, qr/unrecognized name/, 'the alert says so');
+    $weir->wait_log(qr/\[info\] \S+ \*\d+ handshake rejected while SSL handshaking, client: 127/);
 }
 my $known = TlsClient->new($weir->port(1), name => 'b.example');
 $known->send_request('GET', '/', host => 'b.example');

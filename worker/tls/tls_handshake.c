@@ -89,9 +89,10 @@ static void
 handshake_stopped(struct tls *t, int result)
 {
     struct conn *c = t->c;
+    int why = SSL_get_error(t->ssl, result);
     enum io sent;
 
-    switch (SSL_get_error(t->ssl, result)) {
+    switch (why) {
     case SSL_ERROR_WANT_READ:
         c->bits &= (uint8_t)~CONN_READABLE;
         break;
@@ -100,7 +101,7 @@ handshake_stopped(struct tls *t, int result)
         break;
     default:
         t->state = TLS_FAILED;
-        if (t->raw_eof) {
+        if (t->raw_eof || why == SSL_ERROR_ZERO_RETURN) {
             ERR_clear_error();
             handshake_end(t, LOG_LEVEL_INFO, 0, "peer closed connection in SSL handshake");
             return;
@@ -260,7 +261,7 @@ enum { ALERT_INTERNAL_ERROR = 80, ALERT_UNRECOGNIZED_NAME = 112 };
 static void
 refuse(struct tls *t, char alert, const char *why)
 {
-    const char record[] = { 21, 3, 1, 0, 2, 2, alert };
+    const char record[] = { 21, 3, 3, 0, 2, 2, alert };
 
     t->state = TLS_FAILED;
     t->out = buf_get(sizeof(record));
@@ -285,7 +286,7 @@ hello_done(struct tls *t, const struct tls_hello *h)
     }
     t->context = t->ops->choose(c, t->name, &t->server);
     if (t->context == NULL) { /* RFC 6066, 3 */
-        refuse(t, ALERT_UNRECOGNIZED_NAME, "handshake rejected: unrecognized server name");
+        refuse(t, ALERT_UNRECOGNIZED_NAME, "handshake rejected");
         return;
     }
     if (t->context->broken) {
