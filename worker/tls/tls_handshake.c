@@ -237,11 +237,24 @@ tls_keep_name(struct tls *t, struct str name)
     return true;
 }
 
+/* A name without a port, which has no place in it, but some clients send one. */
+static struct str
+without_port(struct str name)
+{
+    size_t colon = str_rfind(name, ':');
+
+    for (size_t i = colon + 1; i < name.len; i++) {
+        if (name.ptr[i] < '0' || name.ptr[i] > '9')
+            return name;
+    }
+    return str_upto(name, colon);
+}
+
 /* A name as it is compared with server_name: without a trailing dot. What is no host name is none. */
 static struct str
 host_name(const struct tls_hello *h)
 {
-    struct str name = str_n(h->name, h->name_len);
+    struct str name = without_port(str_n(h->name, h->name_len));
 
     if (name.len > 0 && name.ptr[name.len - 1] == '.')
         name.len--;
