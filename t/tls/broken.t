@@ -113,6 +113,7 @@ is($answer->status . ' ' . $answer->field('Location'), '302 https://example.org/
     my $finished = $puppet->says($flight . $client->pending);
     ok(length $finished, 'is answered');
     $client->reset;
+    $weir->wait_log(qr/peer closed connection in SSL handshake \(104: Connection reset by peer\) while SSL handshaking, client: 127/);
 }
 {    # The ClientHello in records of ten bytes.
     my $puppet = Puppet->new(name => 'a.example');

@@ -101,13 +101,13 @@ handshake_stopped(struct tls *t, int result)
         break;
     default:
         t->state = TLS_FAILED;
-        if (t->raw_eof || why == SSL_ERROR_ZERO_RETURN) {
+        if (t->raw_eof || why == SSL_ERROR_ZERO_RETURN || c->error != 0) {
             ERR_clear_error();
-            handshake_end(t, LOG_LEVEL_INFO, 0, "peer closed connection in SSL handshake");
+            handshake_end(t, LOG_LEVEL_INFO, c->error, "peer closed connection in SSL handshake");
             return;
         }
         (void)tls_send(t); /* the alert */
-        handshake_end(t, LOG_LEVEL_INFO, c->error, "SSL_do_handshake() failed");
+        handshake_end(t, LOG_LEVEL_INFO, 0, "SSL_do_handshake() failed");
         return;
     }
     sent = t->out != NULL ? tls_send(t) : IO_OK;
