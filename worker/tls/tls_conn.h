@@ -8,6 +8,7 @@
 
 #include "worker/tls/tls.h"
 #include "worker/tls/tls_context.h"
+#include "worker/tls/tls_seal.h"
 
 enum tls_state {
     TLS_HELLO, /* the first bytes are awaited; no `ssl` yet */
@@ -30,12 +31,15 @@ struct tls {
     bool fin_wanted;          /* FIN behind what is in `out` */
     bool end_wanted;          /* shut down as soon as the handshake is complete */
     bool client;
-    struct buf *raw;     /* bytes of the peer that were read before `ssl` was there */
-    struct buf *out;     /* records on their way out; NULL when there are none */
-    uint32_t out_size;   /* of the next `out` */
-    uint32_t small_sent; /* bytes sent in small records */
-    uint64_t wrote_ms;   /* clock_ms of the last write */
-    struct task flush;   /* sends `out` before the loop waits */
+    struct buf *raw;      /* bytes of the peer that were read before `ssl` was there */
+    struct buf *out;      /* records on their way out; NULL when there are none */
+    uint32_t out_size;    /* of the next `out` */
+    uint32_t small_sent;  /* bytes sent in small records */
+    uint64_t wrote_ms;    /* clock_ms of the last write */
+    struct task flush;    /* sends `out` before the loop waits */
+    struct tls_seal seal; /* the keys of what we send */
+    uint8_t
+        control; /* type of the record that the library writes next, an enum tls_content; 0: data */
     void (*below)(struct watch *w, unsigned bits); /* the connection's own handler of events */
 
     /* The handshake. */
@@ -90,8 +94,9 @@ void tls_detach(struct tls *t);
 bool tls_open(struct tls *t);
 /* Reads from the socket into `to`; as recv, with EAGAIN when nothing is known to wait. */
 ssize_t tls_raw_read(struct tls *t, void *to, size_t len);
-/* Takes over bytes that are still to be sent; the socket may be closed. False: they are too many, or there is no memory. */
-bool tls_farewell(int socket, struct buf *out);
+/* Takes over bytes that are still to be sent when c, which hears nothing more, is closed. False: they are too many, or there
+ * is no memory. */
+bool tls_farewell(struct conn *c, struct buf *out);
 /* Sends what waits in `out`. */
 enum io tls_send(struct tls *t);
 /* A line of the error log with `while DOING, client: ..., server: ...` behind it. */

@@ -57,15 +57,16 @@ farewell_on_event(struct watch *w, unsigned bits)
 }
 
 bool
-tls_farewell(int socket, struct buf *out)
+tls_farewell(struct conn *c, struct buf *out)
 {
     struct farewell *f = buf_len(out) <= WORDS_MAX ? calloc(1, sizeof(*f)) : NULL;
-    int fd = f != NULL ? fcntl(socket, F_DUPFD_CLOEXEC, 0) : -1;
+    int fd = f != NULL ? fcntl(c->watch.fd, F_DUPFD_CLOEXEC, 0) : -1;
 
     if (fd == -1) {
         free(f);
         return false;
     }
+    loop_del(&c->watch); /* while there are two, the end of one does not take it out */
     f->watch.on_event = farewell_on_event;
     if (!loop_add(&f->watch, fd)) {
         close(fd);
