@@ -68,7 +68,8 @@ struct tls_settings {
     bool watch;         /* renewed certificates are picked up without a reload */
     uint32_t protocols; /* bits of enum tls_protocol */
     struct str ciphers, curves;
-    struct vec commands; /* of struct tls_command */
+    struct conf_pos ciphers_pos, curves_pos; /* without a line: `pos` */
+    struct vec commands;                     /* of struct tls_command */
     bool prefer_server_ciphers;
     struct log_file *key_log; /* NULL: secrets of sessions are written nowhere */
     bool compress;            /* ssl_certificate_compression */

@@ -165,6 +165,12 @@ bad(struct conf_load *l, const struct tls_certificate *c, const struct tls_pair_
     if (e->mismatch)
         conf_hint(l, "the key does not belong to the certificate \"%.*s\"",
                   STR(tls_pem_shown(c->file.path)));
+    else if (e->locked)
+        conf_hint(
+            l,
+            c->passwords.len > 0
+                ? "none of the passphrases of \"ssl_password_file\" opens the key"
+                : "the key is encrypted: \"ssl_password_file\" names a file with its passphrase");
     else if (str_starts(c->key.path, S("engine:")))
         conf_hint(l, "the library has providers in their place: \"store:URI\"");
     return false;

@@ -13,7 +13,6 @@
  */
 #include "worker/tls/tls_conn.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -35,10 +34,8 @@ enum {
     RECORD_SMALL = 4096, /* a client can use the first record when it has these many bytes ... */
     SMALL_TOTAL = 16384, /* ... at the beginning and after a pause */
     SMALL_AGAIN_MS = 1000,
-    FREE_MAX = 1024,          /* structs kept for reuse */
-    STAGE_SIZE = 64 * 1024,   /* bytes of a file that are read at once */
-    FAREWELL_MAX = 32 * 1024, /* bytes that outlive the connection, */
-    FAREWELL_MS = 30000,      /* for so long */
+    FREE_MAX = 1024,        /* structs kept for reuse */
+    STAGE_SIZE = 64 * 1024, /* bytes of a file that are read at once */
 };
 
 static BIO_METHOD *bio_method;
@@ -644,21 +641,32 @@ read_early(struct tls *t, void *to, size_t len, size_t *got)
     }
 }
 
+static bool
+is_beginning(const struct tls *t)
+{
+    return t->state == TLS_EARLY || (t->state == TLS_OPEN && !SSL_is_init_finished(t->ssl));
+}
+
+static void shut_down(struct tls *t);
+
 static enum io
 read_some(struct tls *t, void *to, size_t len, size_t *got)
 {
+    enum io io;
     int r;
 
     *got = 0;
     tls_clear_errors();
     if (t->state == TLS_EARLY) {
-        enum io io = read_early(t, to, len, got);
-
+        io = read_early(t, to, len, got);
         if (io != IO_OK || *got > 0)
             return io;
     }
     r = SSL_read_ex(t->ssl, to, len, got);
-    return r == 1 ? IO_OK : read_failed(t, r);
+    io = r == 1 ? IO_OK : read_failed(t, r);
+    if (t->end_wanted && !is_beginning(t))
+        shut_down(t);
+    return io;
 }
 
 static enum io
@@ -928,79 +936,33 @@ tls_flush(struct conn *c)
 }
 
 static void
-tls_shutdown(struct conn *c)
+shut_down(struct tls *t)
 {
-    struct tls *t = c->layer;
-
+    t->end_wanted = false;
     say_close(t);
     if (send_if_writable(t) == IO_AGAIN)
         t->fin_wanted = true;
     else
-        (void)shutdown(c->watch.fd, SHUT_WR);
+        (void)shutdown(t->c->watch.fd, SHUT_WR);
 }
 
-/* The last words to a client whose socket is full. They outlive the connection, as bytes do that the kernel has: an end
- * without close_notify looks like one that somebody forged. */
-struct farewell {
-    struct watch watch; /* of a descriptor of its own */
-    struct timer timer;
-    struct buf *out;
-};
-
+/* Behind early data close_notify has to wait until the client has said all of the handshake, which reading brings. */
 static void
-farewell_end(struct farewell *f)
+tls_shutdown(struct conn *c)
 {
-    timer_forget(&f->timer);
-    loop_del(&f->watch);
-    close(f->watch.fd);
-    buf_put(f->out);
-    loop_defer_free(free, f);
+    struct tls *t = c->layer;
+
+    t->end_wanted = is_beginning(t);
+    if (t->end_wanted)
+        (void)send_if_writable(t);
+    else
+        shut_down(t);
 }
 
-static void
-farewell_on_time(struct timer *timer)
+static bool
+tls_is_beginning(const struct conn *c)
 {
-    farewell_end(CONTAINER_OF(timer, struct farewell, timer));
-}
-
-static void
-farewell_on_event(struct watch *w, unsigned bits)
-{
-    struct farewell *f = CONTAINER_OF(w, struct farewell, watch);
-    ssize_t r = -1;
-
-    errno = 0;
-    if (!(bits & LOOP_ERROR))
-        r = send(w->fd, f->out->mem + f->out->start, buf_len(f->out), MSG_NOSIGNAL);
-    if (r >= 0)
-        f->out->start += (uint32_t)r;
-    if (buf_len(f->out) > 0 && (r >= 0 || errno == EAGAIN || errno == EINTR))
-        return;
-    farewell_end(f);
-}
-
-/* Takes `out` over. Without memory or descriptors the words are lost. */
-static void
-farewell(struct tls *t)
-{
-    struct farewell *f = calloc(1, sizeof(*f));
-    int fd = f != NULL ? fcntl(t->c->watch.fd, F_DUPFD_CLOEXEC, 0) : -1;
-
-    if (fd == -1) {
-        free(f);
-        return;
-    }
-    loop_del(&t->c->watch); /* while there are two, the end of one does not take it out */
-    f->watch.on_event = farewell_on_event;
-    if (!loop_add(&f->watch, fd)) {
-        close(fd);
-        free(f);
-        return;
-    }
-    f->out = t->out;
-    t->out = NULL;
-    f->timer.on_time = farewell_on_time;
-    timer_set(&f->timer, FAREWELL_MS);
+    return is_beginning(c->layer);
 }
 
 static void
@@ -1010,8 +972,8 @@ tls_close(struct conn *c)
 
     if (!(c->bits & CONN_ERROR)) {
         say_close(t);
-        if (send_if_writable(t) == IO_AGAIN && buf_len(t->out) <= FAREWELL_MAX)
-            farewell(t);
+        if (send_if_writable(t) == IO_AGAIN && tls_farewell(c, t->out))
+            t->out = NULL;
     }
     /* Without the mark the library would take the session for one that was cut, and forget it. */
     if (t->ssl != NULL && t->state == TLS_OPEN)
@@ -1057,5 +1019,6 @@ const struct conn_ops tls_ops = {
     .ending = tls_ending,
     .flush = tls_flush,
     .shutdown = tls_shutdown,
+    .is_beginning = tls_is_beginning,
     .close = tls_close,
 };

@@ -29,6 +29,7 @@ struct tls {
     bool read_waits_for_room; /* a record has to be written before reading goes on */
     bool said_close;          /* close_notify is in `out` or gone */
     bool fin_wanted;          /* FIN behind what is in `out` */
+    bool end_wanted;          /* shut down as soon as the handshake is complete */
     bool client;
     struct buf *raw;      /* bytes of the peer that were read before `ssl` was there */
     struct buf *out;      /* records on their way out; NULL when there are none */
@@ -93,6 +94,9 @@ void tls_detach(struct tls *t);
 bool tls_open(struct tls *t);
 /* Reads from the socket into `to`; as recv, with EAGAIN when nothing is known to wait. */
 ssize_t tls_raw_read(struct tls *t, void *to, size_t len);
+/* Takes over bytes that are still to be sent when c, which hears nothing more, is closed. False: they are too many, or there
+ * is no memory. */
+bool tls_farewell(struct conn *c, struct buf *out);
 /* Sends what waits in `out`. */
 enum io tls_send(struct tls *t);
 /* A line of the error log with `while DOING, client: ..., server: ...` behind it. */

@@ -27,6 +27,7 @@ enum {
     ADDRESSES_MAX = 8,    /* of a responder's name that are tried */
     HOST_MAX = 255,
     STATUS_AT = 8, /* in a line of status, behind the version */
+    SHA256_BYTES = 32,
 };
 
 struct tls_ocsp {
@@ -104,14 +105,28 @@ tls_ocsp_time(const ASN1_GENERALIZEDTIME *t)
 }
 
 static bool
-is_verified(const struct tls_ocsp_question *q, OCSP_BASICRESP *basic)
+is_verified_with(STACK_OF(X509) * helpers, X509 *issuer, OCSP_BASICRESP *basic, X509_STORE *trust,
+                 unsigned long flags)
 {
-    STACK_OF(X509) *helpers = q->chain != NULL ? sk_X509_dup(q->chain) : sk_X509_new_null();
-    bool good = helpers != NULL && sk_X509_push(helpers, q->issuer) > 0 &&
-                OCSP_basic_verify(basic, helpers, q->trust, 0) == 1;
+    bool good = helpers != NULL && sk_X509_push(helpers, issuer) > 0 &&
+                OCSP_basic_verify(basic, helpers, trust, flags) == 1;
 
     sk_X509_free(helpers);
     return good;
+}
+
+/*
+ * What the issuer of the certificate has signed himself is good (RFC 6960, 4.2.2.2), although files of trust seldom have
+ * the root that he comes from; others have to be trusted.
+ */
+static bool
+is_verified(const struct tls_ocsp_question *q, OCSP_BASICRESP *basic)
+{
+    if (is_verified_with(sk_X509_new_null(), q->issuer, basic, q->trust, OCSP_TRUSTOTHER))
+        return true;
+    ERR_clear_error();
+    return is_verified_with(q->chain != NULL ? sk_X509_dup(q->chain) : sk_X509_new_null(),
+                            q->issuer, basic, q->trust, 0);
 }
 
 static void
@@ -182,12 +197,11 @@ tls_ocsp_judge(const struct tls_ocsp_question *q, struct str der, struct tls_ocs
 bool
 tls_ocsp_key(X509 *certificate, X509 *issuer, char key[32])
 {
-    unsigned char both[2][EVP_MAX_MD_SIZE];
+    unsigned char both[2][SHA256_BYTES];
 
     return X509_digest(certificate, EVP_sha256(), both[0], NULL) == 1 &&
            X509_digest(issuer, EVP_sha256(), both[1], NULL) == 1 &&
-           EVP_Digest(both, sizeof(both[0]) + 32, (unsigned char *)key, NULL, EVP_sha256(), NULL) ==
-               1;
+           EVP_Digest(both, sizeof(both), (unsigned char *)key, NULL, EVP_sha256(), NULL) == 1;
 }
 
 /* ---- the end of a question ---- */
