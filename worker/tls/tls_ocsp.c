@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/http.h>
+#include <openssl/sha.h>
 #include <stdlib.h>
 
 #include "common/base/escape.h"
@@ -179,12 +180,11 @@ tls_ocsp_judge(const struct tls_ocsp_question *q, struct str der, struct tls_ocs
 bool
 tls_ocsp_key(X509 *certificate, X509 *issuer, char key[32])
 {
-    unsigned char both[2][EVP_MAX_MD_SIZE];
+    unsigned char both[2 * SHA256_DIGEST_LENGTH];
 
-    return X509_digest(certificate, EVP_sha256(), both[0], NULL) == 1 &&
-           X509_digest(issuer, EVP_sha256(), both[1], NULL) == 1 &&
-           EVP_Digest(both, sizeof(both[0]) + 32, (unsigned char *)key, NULL, EVP_sha256(), NULL) ==
-               1;
+    return X509_digest(certificate, EVP_sha256(), both, NULL) == 1 &&
+           X509_digest(issuer, EVP_sha256(), both + SHA256_DIGEST_LENGTH, NULL) == 1 &&
+           EVP_Digest(both, sizeof(both), (unsigned char *)key, NULL, EVP_sha256(), NULL) == 1;
 }
 
 /* ---- the end of a question ---- */

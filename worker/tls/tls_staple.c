@@ -415,6 +415,10 @@ on_answer(void *data, const struct tls_ocsp_answer *a)
 
     s->asked = NULL;
     unclaim(s);
+    if (s->leaf != s->certificate->pair->leaf) { /* renewed meanwhile */
+        timer_set(&s->timer, 1);
+        return;
+    }
     if (a->status != OCSP_GOOD || !staple_take(s, a->der, a->until_s)) {
         if (a->status != OCSP_FAILED)
             log_error(0, "certificate status \"%s\" in the OCSP response for \"%.*s\"",

@@ -66,3 +66,49 @@ TEST(a_response_that_refuses)
     CHECK_EQ(a.status, OCSP_FAILED);
     CHECK(strstr(a.why, "OCSP response not successful (6: unauthorized)") != NULL, "%s", a.why);
 }
+
+/* ---- keys of answers ---- */
+
+static X509 *
+make_certificate(EVP_PKEY *key, long serial)
+{
+    X509 *x = X509_new();
+
+    CHECK(x != NULL);
+    ASN1_INTEGER_set(X509_get_serialNumber(x), serial);
+    X509_gmtime_adj(X509_getm_notBefore(x), 0);
+    X509_gmtime_adj(X509_getm_notAfter(x), 3600);
+    X509_set_pubkey(x, key);
+    CHECK(X509_sign(x, key, EVP_sha256()) > 0);
+    return x;
+}
+
+/* So that what a function leaves without a value differs from call to call. */
+static __attribute__((noinline)) void
+fill_stack(int byte)
+{
+    volatile unsigned char dirt[16384];
+
+    for (size_t i = 0; i < sizeof(dirt); i++)
+        dirt[i] = (unsigned char)byte;
+}
+
+TEST(an_answer_is_found_by_its_two_certificates)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *a = make_certificate(key, 1), *b = make_certificate(key, 2);
+    char first[32], again[32], other[32];
+
+    fill_stack(0x55);
+    CHECK(tls_ocsp_key(a, b, first));
+    fill_stack(0xaa);
+    CHECK(tls_ocsp_key(a, b, again));
+    CHECK(memcmp(first, again, sizeof(first)) == 0);
+    CHECK(tls_ocsp_key(b, a, other));
+    CHECK(memcmp(first, other, sizeof(first)) != 0);
+    CHECK(tls_ocsp_key(a, a, other));
+    CHECK(memcmp(first, other, sizeof(first)) != 0);
+    X509_free(a);
+    X509_free(b);
+    EVP_PKEY_free(key);
+}
