@@ -12,7 +12,6 @@
  */
 #include "worker/tls/tls_conn.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -34,10 +33,8 @@ enum {
     RECORD_SMALL = 4096, /* a client can use the first record when it has these many bytes ... */
     SMALL_TOTAL = 16384, /* ... at the beginning and after a pause */
     SMALL_AGAIN_MS = 1000,
-    FREE_MAX = 1024,          /* structs kept for reuse */
-    STAGE_SIZE = 128 * 1024,  /* bytes of a file that are read at once */
-    FAREWELL_MAX = 32 * 1024, /* bytes that outlive the connection, */
-    FAREWELL_MS = 30000,      /* for so long */
+    FREE_MAX = 1024,         /* structs kept for reuse */
+    STAGE_SIZE = 128 * 1024, /* bytes of a file that are read at once */
 };
 
 static BIO_METHOD *bio_method;
@@ -336,6 +333,10 @@ on_watch(struct watch *w, unsigned bits)
     if ((bits & LOOP_WRITE) && t->read_waits_for_room) {
         t->read_waits_for_room = false;
         bits |= LOOP_READ;
+    }
+    if ((bits & LOOP_READ) && t->write_waits_for_peer) {
+        t->write_waits_for_peer = false;
+        bits |= LOOP_WRITE;
     }
     if (bits != 0)
         below(w, bits);
@@ -648,44 +649,75 @@ record_size(struct tls *t)
     return t->small_sent < SMALL_TOTAL ? num_min(most, RECORD_SMALL) : most;
 }
 
-/* One record. False: the session is broken. */
-static bool
+/* What an origin began behind the handshake comes before what we have to say: renegotiation, half a ticket. */
+static enum io
+write_failed(struct tls *t, int result)
+{
+    switch (SSL_get_error(t->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        t->write_waits_for_peer = true;
+        return IO_AGAIN;
+    case SSL_ERROR_WANT_WRITE:
+        return IO_AGAIN;
+    default:
+        return tls_broke(t, "SSL_write() failed");
+    }
+}
+
+/* One record, whole or not at all. */
+static enum io
 write_record(struct tls *t, const void *from, size_t len)
 {
-    size_t done;
+    size_t done = 0;
     int r;
 
     /* Before the handshake is complete (early data) we may speak already (RFC 8446, 4.2.10). */
-    if (SSL_is_init_finished(t->ssl))
+    if (t->client || SSL_is_init_finished(t->ssl))
         r = SSL_write_ex(t->ssl, from, len, &done);
     else
         r = SSL_write_early_data(t->ssl, from, len, &done);
-    if (r != 1 || done != len) {
-        (void)tls_broke(t, "SSL_write() failed");
-        return false;
-    }
+    if (r != 1)
+        return write_failed(t, r);
+    if (done != len)
+        return tls_broke(t, "SSL_write() failed");
     t->c->sent += len;
     if (t->small_sent < SMALL_TOTAL)
         t->small_sent += (uint32_t)len;
-    return true;
+    return IO_OK;
 }
 
 /* Records of `record` bytes, for all of which there is room. The library's buffer stays until the last one. */
-static bool
-write_records(struct tls *t, const char *from, size_t len, size_t record)
+static enum io
+write_records(struct tls *t, const char *from, size_t len, size_t record, size_t *taken)
 {
-    size_t done = 0, part;
-    bool ok = true;
+    enum io io = IO_OK;
+    size_t done = 0;
 
     if (len > record)
         SSL_clear_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS);
-    for (; ok && done < len; done += part) {
-        part = num_min(record, len - done);
+    while (io == IO_OK && done < len) {
+        size_t part = num_min(record, len - done);
+
         if (part == len - done)
             SSL_set_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS);
-        ok = write_record(t, from + done, part);
+        io = write_record(t, from + done, part);
+        if (io == IO_OK)
+            done += part;
     }
-    return ok;
+    SSL_set_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS);
+    *taken += done;
+    return io;
+}
+
+/* For the owner: nothing is taken before the next event. */
+static enum io
+write_blocked(struct tls *t, enum io io)
+{
+    if (t->out != NULL)
+        task_flush(&t->flush);
+    if (io == IO_AGAIN)
+        t->c->bits &= (uint8_t)~CONN_WRITABLE;
+    return io;
 }
 
 /* What is left to be taken of an iovec. */
@@ -773,8 +805,9 @@ tls_write(struct conn *c, const struct iovec *iov, int n, bool more, size_t *tak
             c->bits &= (uint8_t)~CONN_WRITABLE;
             return io == IO_ERROR ? IO_ERROR : IO_AGAIN;
         }
-        if (!write_record(t, rest_piece(&rest, len), len))
-            return IO_ERROR;
+        io = write_record(t, rest_piece(&rest, len), len);
+        if (io != IO_OK)
+            return write_blocked(t, io);
         rest_skip(&rest, len);
         *taken += len;
     }
@@ -825,9 +858,9 @@ tls_write_file(struct conn *c, int fd, uint64_t at, size_t len, bool more, size_
             c->bits |= CONN_ERROR;
             return IO_ERROR;
         }
-        if (!write_records(t, stage, (size_t)r, record))
-            return IO_ERROR;
-        *taken += (size_t)r;
+        io = write_records(t, stage, (size_t)r, record, taken);
+        if (io != IO_OK)
+            return write_blocked(t, io);
     }
     if (t->out != NULL)
         task_flush(&t->flush);
@@ -873,69 +906,6 @@ tls_shutdown(struct conn *c)
         (void)shutdown(c->watch.fd, SHUT_WR);
 }
 
-/* The last words to a client whose socket is full. They outlive the connection, as bytes do that the kernel has: an end
- * without close_notify looks like one that somebody forged. */
-struct farewell {
-    struct watch watch; /* of a descriptor of its own */
-    struct timer timer;
-    struct buf *out;
-};
-
-static void
-farewell_end(struct farewell *f)
-{
-    timer_forget(&f->timer);
-    loop_del(&f->watch);
-    close(f->watch.fd);
-    buf_put(f->out);
-    loop_defer_free(free, f);
-}
-
-static void
-farewell_on_time(struct timer *timer)
-{
-    farewell_end(CONTAINER_OF(timer, struct farewell, timer));
-}
-
-static void
-farewell_on_event(struct watch *w, unsigned bits)
-{
-    struct farewell *f = CONTAINER_OF(w, struct farewell, watch);
-    ssize_t r = -1;
-
-    errno = 0;
-    if (!(bits & LOOP_ERROR))
-        r = send(w->fd, f->out->mem + f->out->start, buf_len(f->out), MSG_NOSIGNAL);
-    if (r >= 0)
-        f->out->start += (uint32_t)r;
-    if (buf_len(f->out) > 0 && (r >= 0 || errno == EAGAIN || errno == EINTR))
-        return;
-    farewell_end(f);
-}
-
-/* Takes `out` over. Without memory or descriptors the words are lost. */
-static void
-farewell(struct tls *t)
-{
-    struct farewell *f = calloc(1, sizeof(*f));
-    int fd = f != NULL ? fcntl(t->c->watch.fd, F_DUPFD_CLOEXEC, 0) : -1;
-
-    if (fd == -1) {
-        free(f);
-        return;
-    }
-    f->watch.on_event = farewell_on_event;
-    if (!loop_add(&f->watch, fd)) {
-        close(fd);
-        free(f);
-        return;
-    }
-    f->out = t->out;
-    t->out = NULL;
-    f->timer.on_time = farewell_on_time;
-    timer_set(&f->timer, FAREWELL_MS);
-}
-
 static void
 tls_close(struct conn *c)
 {
@@ -943,8 +913,8 @@ tls_close(struct conn *c)
 
     if (!(c->bits & CONN_ERROR)) {
         say_close(t);
-        if (send_if_writable(t) == IO_AGAIN && buf_len(t->out) <= FAREWELL_MAX)
-            farewell(t);
+        if (send_if_writable(t) == IO_AGAIN && tls_farewell(c->watch.fd, t->out))
+            t->out = NULL;
     }
     /* Without the mark the library would take the session for one that was cut, and forget it. */
     if (t->ssl != NULL && t->state == TLS_OPEN)

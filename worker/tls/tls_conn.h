@@ -26,6 +26,8 @@ struct tls {
         raw_readable; /* the socket has bytes, or its end: sticky, as CONN_READABLE is for what they say */
     bool raw_eof;
     bool read_waits_for_room; /* a record has to be written before reading goes on */
+    bool
+        write_waits_for_peer; /* a handshake that it began anew has to end before writing goes on */
     bool said_close;          /* close_notify is in `out` or gone */
     bool fin_wanted;          /* FIN behind what is in `out` */
     bool client;
@@ -91,6 +93,9 @@ bool tls_open(struct tls *t);
 ssize_t tls_raw_read(struct tls *t, void *to, size_t len);
 /* Sends what waits in `out`. */
 enum io tls_send(struct tls *t);
+/* Goes on sending `out` by itself, on a copy of the descriptor, and takes it over. False: it is too much, or there is no memory
+ * or descriptor: the words are lost. */
+bool tls_farewell(int of, struct buf *out);
 /* A line of the error log with `while DOING, client: ..., server: ...` behind it. */
 void tls_log(const struct tls *t, enum log_level level, int err, const char *doing,
              const char *text);
