@@ -79,6 +79,13 @@ like($weir->get('/to')->field('Location'), qr{^http://localhost(?::\d+)?/to/ther
 is(seen('/keys')->{protocol}, 'TLSv1.3', 'proxy_ssl_key_log');
 like($weir->wait_log(qr/^(SERVER_HANDSHAKE_TRAFFIC_SECRET [0-9a-f]{64} [0-9a-f]+)$/m, 'keys.log'), qr/^SERVER/, 'has the secrets of its sessions');
 
+# A name that nobody can send is the request's fault, not the origin's.
+my $fragile = Weir->new(http => "upstream u { server $o max_fails=1 fail_timeout=1h; server $o max_fails=1 fail_timeout=1h; }",
+    location => 'proxy_ssl_server_name on; proxy_ssl_name $arg_name; proxy_pass https://u;');
+is($fragile->get('/?name=' . 'a' x 256)->status, 500, 'a name that is too long');
+is($fragile->get('/?name=' . 'a' x 255)->body, 'tls', 'one that is not; the origins have not failed');
+like($fragile->error_log, qr/\[error\] .*the name for SNI is too long while connecting to upstream/, 'the log has the reason');
+
 # ---- bodies
 
 for my $way ('', '/direct') {

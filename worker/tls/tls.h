@@ -38,6 +38,8 @@ struct tls_command {
     struct conf_pos pos;
 };
 
+enum { TLS_NAME_MAX = 255 /* bytes of a name for SNI */ };
+
 enum tls_protocol {
     TLS_SSLV2 = 1,
     TLS_SSLV3 = 2,
