@@ -181,6 +181,19 @@ CONF
     is($reused->('/name?name=x'), 1, "$name: which has its own");
 }
 
+# A server that breaks off when its own session is resumed: a full handshake follows, and nobody notices.
+for my $max ('TLSv1.2', 'TLSv1.3') {
+    my $careless = Origin->new(tls => { %tls, max => $max, no_context => 1 }, $script->('tls'));
+    my $c        = $careless->address;
+    my $w        = Weir->new(http => "upstream u { server $c max_fails=1 fail_timeout=1h; server $c max_fails=1 fail_timeout=1h; keepalive 0; }",
+        location => 'proxy_pass https://u;');
+    is($w->get('/')->body, 'tls', "$max: a session that cannot be resumed") for 1 .. 3;
+    is($w->request('POST', '/', body => 'b')->body, 'tls', "$max: by a POST too");
+    my @handshakes = $careless->handshakes;
+    is(scalar(grep { $_->{error} } @handshakes), 1, "$max: it was tried once");
+    unlike($w->error_log, qr/\[error\]/, "$max: and is no failure of the origin");
+}
+
 # ---- what the log knows
 
 $weir->get('/port?to=' . $o);

@@ -55,6 +55,8 @@ struct tls {
     struct str
         key; /* ours: what makes the connection the one that it is (tls_resume.c); ptr NULL: none */
     bool resume;
+    bool offered;        /* a session of before */
+    bool refused;        /* with it the handshake failed, as it need not have without */
     bool cut;            /* the peer's end came without close_notify */
     const char *problem; /* that ended the session; in the connection's arena */
     struct tls *next_free;

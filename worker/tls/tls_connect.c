@@ -118,10 +118,14 @@ tls_connect_step(struct tls *t)
         return;
     }
     if (r != 1) {
-        if (t->raw_eof || t->c->error != 0)
+        if (t->raw_eof || t->c->error != 0) {
             connect_lost(t);
-        else
-            connect_failed(t, "SSL_do_handshake() failed");
+            return;
+        }
+        t->refused = t->offered;
+        if (t->refused)
+            tls_resume_refused(t);
+        connect_failed(t, "SSL_do_handshake() failed");
         return;
     }
     why = verify(t);
