@@ -8,6 +8,7 @@
 
 #include "worker/tls/tls.h"
 #include "worker/tls/tls_context.h"
+#include "worker/tls/tls_seal.h"
 
 enum tls_state {
     TLS_HELLO, /* the first bytes are awaited; no `ssl` yet */
@@ -31,12 +32,15 @@ struct tls {
     bool said_close;          /* close_notify is in `out` or gone */
     bool fin_wanted;          /* FIN behind what is in `out` */
     bool client;
-    struct buf *raw;     /* bytes of the peer that were read before `ssl` was there */
-    struct buf *out;     /* records on their way out; NULL when there are none */
-    uint32_t out_size;   /* of the next `out` */
-    uint32_t small_sent; /* bytes sent in small records */
-    uint64_t wrote_ms;   /* clock_ms of the last write */
-    struct task flush;   /* sends `out` before the loop waits */
+    struct buf *raw;      /* bytes of the peer that were read before `ssl` was there */
+    struct buf *out;      /* records on their way out; NULL when there are none */
+    uint32_t out_size;    /* of the next `out` */
+    uint32_t small_sent;  /* bytes sent in small records */
+    uint64_t wrote_ms;    /* clock_ms of the last write */
+    struct task flush;    /* sends `out` before the loop waits */
+    struct tls_seal seal; /* the keys of what we send */
+    uint8_t
+        control; /* type of the record that the library writes next, an enum tls_content; 0: data */
     void (*below)(struct watch *w, unsigned bits); /* the connection's own handler of events */
 
     /* The handshake. */
@@ -95,9 +99,9 @@ bool tls_open(struct tls *t);
 ssize_t tls_raw_read(struct tls *t, void *to, size_t len);
 /* Sends what waits in `out`. */
 enum io tls_send(struct tls *t);
-/* Goes on sending `out` by itself, on a copy of the descriptor, and takes it over. False: it is too much, or there is no memory
- * or descriptor: the words are lost. */
-bool tls_farewell(int of, struct buf *out);
+/* Of a connection that ends: goes on sending `out` by itself, on a copy of the descriptor, and takes it over. False: it is too
+ * much, or there is no memory or descriptor: the words are lost. */
+bool tls_farewell(struct conn *c, struct buf *out);
 /* A line of the error log with `while DOING, client: ..., server: ...` behind it. */
 void tls_log(const struct tls *t, enum log_level level, int err, const char *doing,
              const char *text);

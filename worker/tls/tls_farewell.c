@@ -56,7 +56,7 @@ farewell_on_event(struct watch *w, unsigned bits)
 }
 
 bool
-tls_farewell(int of, struct buf *out)
+tls_farewell(struct conn *c, struct buf *out)
 {
     struct farewell *f;
     int fd;
@@ -64,11 +64,12 @@ tls_farewell(int of, struct buf *out)
     if (buf_len(out) > FAREWELL_MAX)
         return false;
     f = calloc(1, sizeof(*f));
-    fd = f != NULL ? fcntl(of, F_DUPFD_CLOEXEC, 0) : -1;
+    fd = f != NULL ? fcntl(c->watch.fd, F_DUPFD_CLOEXEC, 0) : -1;
     if (fd == -1) {
         free(f);
         return false;
     }
+    loop_del(&c->watch); /* while there are two, the end of one does not take it out */
     f->watch.on_event = farewell_on_event;
     if (!loop_add(&f->watch, fd)) {
         close(fd);
