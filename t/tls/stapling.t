@@ -116,7 +116,7 @@ my %name;
 sub pair ($weir) {
     my $port = $weir->port;
     my $out  = qx(openssl s_client -connect 127.0.0.1:$port -status </dev/null 2>/dev/null);
-    my ($subject) = $out =~ /^subject=CN = (\S+)/m or return 'no handshake';
+    my ($subject) = $out =~ /^subject=CN ?= ?(\S+)/m or return 'no handshake';
     my ($serial)  = $out =~ /Serial Number: (\w+)\s+Cert Status: good/;
     return "$subject " . ($serial ? $name{ $serial =~ s/^0+//r } // 'another' : 'none');
 }

@@ -42,7 +42,7 @@ tls_passwords_get(struct conf_load *l, struct tls_shared *shared, const struct t
     known = ARENA_NEW(shared->arena, struct str);
     if (known == NULL)
         return conf_fail_at(l, f->pos, "out of memory");
-    if (!file_read(shared->arena, f->path.ptr, PASSWORDS_MAX, known, &err))
+    if (!conf_read_content(l, f->path, PASSWORDS_MAX, known, &err))
         return conf_fail_at(l, f->pos, "%s", err.text);
     if (!arena_on_free(shared->arena, secret_free, known) ||
         !hash_set(&shared->passwords, f->path, known))

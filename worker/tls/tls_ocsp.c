@@ -27,6 +27,7 @@ enum {
     SKEW_S = 300,         /* by which clocks may differ */
     ADDRESSES_MAX = 8,    /* of a responder's name that are tried */
     HOST_MAX = 255,
+    STATUS_AT = 8, /* in a line of status, behind the version */
 };
 
 struct tls_ocsp {
@@ -42,6 +43,8 @@ struct tls_ocsp {
     bool connected;
     BIO *bio;
     OSSL_HTTP_REQ_CTX *http;
+    char status[12]; /* "HTTP/1.1 200": what the answer begins with */
+    size_t status_len;
     struct arena arena;
 };
 
@@ -289,6 +292,33 @@ take_response(struct tls_ocsp *o, OCSP_RESPONSE *r)
     ocsp_free(o);
 }
 
+/* Keeps the beginning of the answer. OpenSSL from 3.2 on takes the content of an answer with any status, and has no call
+ * that tells the status. */
+static long
+on_read(BIO *bio, int what, const char *bytes, size_t len, int arg, long arg_long, int result,
+        size_t *got)
+{
+    struct tls_ocsp *o = (struct tls_ocsp *)BIO_get_callback_arg(bio);
+    size_t part;
+
+    (void)len, (void)arg, (void)arg_long;
+    if (what != (BIO_CB_READ | BIO_CB_RETURN) || result <= 0)
+        return result;
+    part = num_min(*got, sizeof(o->status) - o->status_len);
+    memcpy(o->status + o->status_len, bytes, part);
+    o->status_len += part;
+    return result;
+}
+
+static bool
+status_is_good(const struct tls_ocsp *o)
+{
+    struct str line = str_n(o->status, o->status_len);
+
+    return str_starts(line, S("HTTP/1.")) && line.len == sizeof(o->status) &&
+           memcmp(line.ptr + STATUS_AT, " 200", 4) == 0;
+}
+
 static void
 exchange(struct tls_ocsp *o)
 {
@@ -300,7 +330,14 @@ exchange(struct tls_ocsp *o)
     case -1:
         return; /* an event will follow */
     case 1:
-        take_response(o, (OCSP_RESPONSE *)value);
+        if (status_is_good(o)) {
+            take_response(o, (OCSP_RESPONSE *)value);
+            return;
+        }
+        OCSP_RESPONSE_free((OCSP_RESPONSE *)value);
+        snprintf(why, sizeof(why), "OCSP responder sent invalid response (status%.4s)",
+                 o->status + STATUS_AT);
+        give_up(o, 0, why);
         return;
     default:
         if (ERR_peek_error() == 0)
@@ -390,7 +427,12 @@ send_request(struct tls_ocsp *o)
     struct str der = encode_request(o, &request);
     bool good;
 
+    o->status_len = 0;
     o->bio = BIO_new_socket(o->conn->watch.fd, BIO_NOCLOSE);
+    if (o->bio != NULL) {
+        BIO_set_callback_ex(o->bio, on_read);
+        BIO_set_callback_arg(o->bio, (char *)o);
+    }
     good = o->bio != NULL && der.ptr != NULL && make_request(o, request, der);
     OCSP_REQUEST_free(request);
     if (good)
