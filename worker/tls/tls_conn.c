@@ -397,6 +397,10 @@ on_watch(struct watch *w, unsigned bits)
         t->read_waits_for_room = false;
         bits |= LOOP_READ;
     }
+    if ((bits & LOOP_READ) && t->write_waits_for_peer) {
+        t->write_waits_for_peer = false;
+        bits |= LOOP_WRITE;
+    }
     if (bits != 0)
         below(w, bits);
 }
@@ -509,39 +513,6 @@ tls_detach(struct tls *t)
 }
 
 /* ---- errors ---- */
-
-struct described {
-    struct log_context ctx;
-    const struct tls *t;
-    const char *doing;
-};
-
-static void
-describe(const struct log_context *ctx, struct text *t)
-{
-    const struct described *d = CONTAINER_OF(ctx, const struct described, ctx);
-    const struct conn *c = d->t->c;
-    char addr[ADDR_TEXT_MAX];
-
-    TEXT_LIT(t, " while ");
-    text_add(t, str_c(d->doing));
-    text_add(t, d->t->client ? S(", upstream: ") : S(", client: "));
-    text_bytes(t, addr, addr_format_ip(&c->peer, addr));
-    if (c->spec == NULL)
-        return;
-    TEXT_LIT(t, ", server: ");
-    text_add(t, c->spec->text);
-}
-
-void
-tls_log(const struct tls *t, enum log_level level, int err, const char *doing, const char *text)
-{
-    struct described d = { { .id = t->c->id, .describe = describe }, t, doing };
-
-    if (LOG_ON(log_main, level))
-        log_write(log_main, level, err, &d.ctx, "%s%s", text, tls_error_text());
-    ERR_clear_error();
-}
 
 /* For whoever logs what goes wrong with an origin. */
 static void
@@ -720,46 +691,80 @@ record_size(struct tls *t)
     return t->small_sent < SMALL_TOTAL ? num_min(most, RECORD_SMALL) : most;
 }
 
-/* One record. False: the session is broken. */
-static bool
+/* What an origin began behind the handshake comes before what we have to say: renegotiation, half a ticket. */
+static enum io
+write_failed(struct tls *t, int result)
+{
+    switch (SSL_get_error(t->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        t->write_waits_for_peer = true;
+        return IO_AGAIN;
+    case SSL_ERROR_WANT_WRITE:
+        return IO_AGAIN;
+    default:
+        return tls_broke(t, "SSL_write() failed");
+    }
+}
+
+/* One record, whole or not at all. */
+static enum io
 write_record(struct tls *t, const void *from, size_t len)
 {
-    size_t done = len;
+    size_t done = 0;
     int r;
 
-    /* Before the handshake is complete (early data) we may speak already (RFC 8446, 4.2.10). */
-    if (tls_seal_has_keys(&t->seal) && SSL_is_init_finished(t->ssl))
-        r = seal(t, TLS_CONTENT_DATA, from, len);
-    else if (SSL_is_init_finished(t->ssl))
+    if (tls_seal_has_keys(&t->seal) && SSL_is_init_finished(t->ssl)) {
+        if (!seal(t, TLS_CONTENT_DATA, from, len))
+            return tls_broke(t, "SSL_write() failed");
+        done = len;
+        r = 1;
+    } else if (t->client || SSL_is_init_finished(t->ssl)) {
         r = SSL_write_ex(t->ssl, from, len, &done);
-    else
+    } else { /* before the handshake is complete (early data) we may speak already (RFC 8446, 4.2.10) */
         r = SSL_write_early_data(t->ssl, from, len, &done);
-    if (r != 1 || done != len) {
-        (void)tls_broke(t, "SSL_write() failed");
-        return false;
     }
+    if (r != 1)
+        return write_failed(t, r);
+    if (done != len)
+        return tls_broke(t, "SSL_write() failed");
     t->c->sent += len;
     if (t->small_sent < SMALL_TOTAL)
         t->small_sent += (uint32_t)len;
-    return true;
+    return IO_OK;
 }
 
 /* Records of `record` bytes, for all of which there is room. The library's buffer stays until the last one. */
-static bool
-write_records(struct tls *t, const char *from, size_t len, size_t record)
+static enum io
+write_records(struct tls *t, const char *from, size_t len, size_t record, size_t *taken)
 {
-    size_t done = 0, part;
-    bool ok = true;
+    enum io io = IO_OK;
+    size_t done = 0;
 
     if (len > record)
         SSL_clear_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS);
-    for (; ok && done < len; done += part) {
-        part = num_min(record, len - done);
+    while (io == IO_OK && done < len) {
+        size_t part = num_min(record, len - done);
+
         if (part == len - done)
             SSL_set_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS);
-        ok = write_record(t, from + done, part);
+        io = write_record(t, from + done, part);
+        if (io == IO_OK)
+            done += part;
     }
-    return ok;
+    SSL_set_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS);
+    *taken += done;
+    return io;
+}
+
+/* For the owner: nothing is taken before the next event. */
+static enum io
+write_blocked(struct tls *t, enum io io)
+{
+    if (t->out != NULL)
+        task_flush(&t->flush);
+    if (io == IO_AGAIN)
+        t->c->bits &= (uint8_t)~CONN_WRITABLE;
+    return io;
 }
 
 /* What is left to be taken of an iovec. */
@@ -847,8 +852,9 @@ tls_write(struct conn *c, const struct iovec *iov, int n, bool more, size_t *tak
             c->bits &= (uint8_t)~CONN_WRITABLE;
             return io == IO_ERROR ? IO_ERROR : IO_AGAIN;
         }
-        if (!write_record(t, rest_piece(&rest, len), len))
-            return IO_ERROR;
+        io = write_record(t, rest_piece(&rest, len), len);
+        if (io != IO_OK)
+            return write_blocked(t, io);
         rest_skip(&rest, len);
         *taken += len;
     }
@@ -899,9 +905,9 @@ tls_write_file(struct conn *c, int fd, uint64_t at, size_t len, bool more, size_
             c->bits |= CONN_ERROR;
             return IO_ERROR;
         }
-        if (!write_records(t, stage, (size_t)r, record))
-            return IO_ERROR;
-        *taken += (size_t)r;
+        io = write_records(t, stage, (size_t)r, record, taken);
+        if (io != IO_OK)
+            return write_blocked(t, io);
     }
     if (t->out != NULL)
         task_flush(&t->flush);

@@ -27,6 +27,8 @@ struct tls {
         raw_readable; /* the socket has bytes, or its end: sticky, as CONN_READABLE is for what they say */
     bool raw_eof;
     bool read_waits_for_room; /* a record has to be written before reading goes on */
+    bool
+        write_waits_for_peer; /* a handshake that it began anew has to end before writing goes on */
     bool said_close;          /* close_notify is in `out` or gone */
     bool fin_wanted;          /* FIN behind what is in `out` */
     bool end_wanted;          /* shut down as soon as the handshake is complete */
@@ -58,6 +60,8 @@ struct tls {
     struct str
         key; /* ours: what makes the connection the one that it is (tls_resume.c); ptr NULL: none */
     bool resume;
+    bool offered;        /* a session of before */
+    bool refused;        /* with it the handshake failed, as it need not have without */
     bool cut;            /* the peer's end came without close_notify */
     const char *problem; /* that ended the session; in the connection's arena */
     struct tls *next_free;
@@ -94,11 +98,11 @@ void tls_detach(struct tls *t);
 bool tls_open(struct tls *t);
 /* Reads from the socket into `to`; as recv, with EAGAIN when nothing is known to wait. */
 ssize_t tls_raw_read(struct tls *t, void *to, size_t len);
-/* Takes over bytes that are still to be sent when c, which hears nothing more, is closed. False: they are too many, or there
- * is no memory. */
-bool tls_farewell(struct conn *c, struct buf *out);
 /* Sends what waits in `out`. */
 enum io tls_send(struct tls *t);
+/* Of a connection that ends: goes on sending `out` by itself, on a copy of the descriptor, and takes it over. False: it is too
+ * much, or there is no memory or descriptor: the words are lost. */
+bool tls_farewell(struct conn *c, struct buf *out);
 /* A line of the error log with `while DOING, client: ..., server: ...` behind it. */
 void tls_log(const struct tls *t, enum log_level level, int err, const char *doing,
              const char *text);

@@ -3,7 +3,6 @@
  * tls_farewell.c - the last words to a peer whose socket is full. They outlive the connection, as bytes do that the kernel
  * has: an end without close_notify looks like one that somebody forged.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -14,8 +13,8 @@
 #include "worker/tls/tls_conn.h"
 
 enum {
-    WORDS_MAX = 32 * 1024, /* bytes that outlive the connection, */
-    LAST_MS = 30000,       /* for so long */
+    FAREWELL_MAX = 32 * 1024, /* bytes that outlive a connection, */
+    FAREWELL_MS = 30000,      /* for so long */
 };
 
 struct farewell {
@@ -59,9 +58,13 @@ farewell_on_event(struct watch *w, unsigned bits)
 bool
 tls_farewell(struct conn *c, struct buf *out)
 {
-    struct farewell *f = buf_len(out) <= WORDS_MAX ? calloc(1, sizeof(*f)) : NULL;
-    int fd = f != NULL ? fcntl(c->watch.fd, F_DUPFD_CLOEXEC, 0) : -1;
+    struct farewell *f;
+    int fd;
 
+    if (buf_len(out) > FAREWELL_MAX)
+        return false;
+    f = calloc(1, sizeof(*f));
+    fd = f != NULL ? fcntl(c->watch.fd, F_DUPFD_CLOEXEC, 0) : -1;
     if (fd == -1) {
         free(f);
         return false;
@@ -75,6 +78,6 @@ tls_farewell(struct conn *c, struct buf *out)
     }
     f->out = out;
     f->timer.on_time = farewell_on_time;
-    timer_set(&f->timer, LAST_MS);
+    timer_set(&f->timer, FAREWELL_MS);
     return true;
 }
