@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tls_conn.h - the state of a TLS connection: what the files of this room share. tls_conn.c moves bytes,
- * tls_handshake.c makes a connection a TLS one.
+ * tls_conn.h - the state of a TLS connection: what the files of this room share. tls_conn.c moves bytes, over tls_bio.c
+ * below the library; tls_handshake.c makes a connection a TLS one.
  */
 #ifndef WEIR_TLS_TLS_CONN_H
 #define WEIR_TLS_TLS_CONN_H
@@ -9,6 +9,12 @@
 #include "worker/tls/tls.h"
 #include "worker/tls/tls_context.h"
 #include "worker/tls/tls_seal.h"
+
+enum {
+    TLS_OUT_FIRST = 16 * 1024, /* bytes of the first `out` */
+    TLS_RECORD_MAX = 16384,    /* bytes of plain text in a record */
+    TLS_RECORD_EXTRA = 512,    /* head, nonce, tag, padding: more than any cipher adds */
+};
 
 enum tls_state {
     TLS_HELLO, /* the first bytes are awaited; no `ssl` yet */
@@ -98,8 +104,15 @@ void tls_detach(struct tls *t);
 bool tls_open(struct tls *t);
 /* Reads from the socket into `to`; as recv, with EAGAIN when nothing is known to wait. */
 ssize_t tls_raw_read(struct tls *t, void *to, size_t len);
+void tls_out_init(struct tls *t);
 /* Sends what waits in `out`. */
 enum io tls_send(struct tls *t);
+/* The same when it is not known that the socket is full. */
+enum io tls_send_if_writable(struct tls *t);
+/* Room in `out` for n more bytes, in one piece. False: not before the socket takes some. */
+bool tls_out_room(struct tls *t, size_t n);
+/* Makes a record in `out`, where there is room for it. False: the session is over. */
+bool tls_out_seal(struct tls *t, enum tls_content type, const void *text, size_t len);
 /* Of a connection that ends: goes on sending `out` by itself, on a copy of the descriptor, and takes it over. False: it is too
  * much, or there is no memory or descriptor: the words are lost. */
 bool tls_farewell(struct conn *c, struct buf *out);
