@@ -245,8 +245,8 @@ piece_take(struct slab *s)
     return p;
 }
 
-/* It looks like a free piece; the bytes of one in use may do so by chance. */
-static __attribute__((noinline)) void
+/* It looks free; the bytes of a piece in use may do so by chance. */
+static void
 check_not_free(const struct slab *s, unsigned i)
 {
     unsigned steps = 0, at = s->free;
@@ -263,16 +263,18 @@ check_not_free(const struct slab *s, unsigned i)
 static inline void
 piece_put(struct slab *s, unsigned i, void *p)
 {
-    uint64_t *link = p;
-
-    if (UNLIKELY((*link ^ range.secret) >> LINK_BITS == 0))
-        check_not_free(s, i);
-    *link = range.secret ^ s->free;
+    *(uint64_t *)p = range.secret ^ s->free;
     s->free = (uint16_t)(i + 1);
     s->used--;
 }
 
-/* Into a slab that is not the one that its class allocates from. */
+static inline bool
+looks_free(const void *p)
+{
+    return (*(const uint64_t *)p ^ range.secret) >> LINK_BITS == 0;
+}
+
+/* Into a slab that its class does not allocate from, or what looks free. */
 static __attribute__((noinline)) void
 put_aside(struct slab *s, unsigned i, void *p)
 {
@@ -282,10 +284,12 @@ put_aside(struct slab *s, unsigned i, void *p)
             slab_end(s);
         return;
     }
+    if (looks_free(p))
+        check_not_free(s, i);
     piece_put(s, i, p);
     if (s->state == SLAB_FULL) {
         slab_offer(s);
-    } else if (s->used == 0) {
+    } else if (s->state == SLAB_PARTIAL && s->used == 0) {
         list_del(&s->node);
         slab_end(s);
     }
@@ -297,7 +301,7 @@ put(void *p, uintptr_t offset)
     struct slab *s = &range.table[offset >> SLAB_SHIFT];
     unsigned i = piece_number(s, offset);
 
-    if (LIKELY(s->state == SLAB_CURRENT))
+    if (LIKELY(s->state == SLAB_CURRENT && !looks_free(p)))
         piece_put(s, i, p);
     else
         put_aside(s, i, p);
