@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/base/list.h"
@@ -467,15 +468,26 @@ forget_slabs(void)
     rand_bytes(&range.secret, sizeof(range.secret));
 }
 
+/* Addresses for that many slabs. Where these are limited most are left to others. */
+static uint32_t
+slabs_wanted(void)
+{
+    const uint32_t most = (uint32_t)1 << (36 - SLAB_SHIFT); /* 64 GB */
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+        limit.rlim_cur / 4 >> SLAB_SHIFT >= most)
+        return most;
+    return (uint32_t)(limit.rlim_cur / 4 >> SLAB_SHIFT);
+}
+
 bool
 heap_init(void)
 {
-    static const uint32_t megabytes[] = { 65536, 8192, 1024, 128 }; /* limits may leave less */
-
     if (range.start != 0 || is_watched())
         return range.start != 0;
-    for (size_t i = 0; i < ARRAY_LEN(megabytes); i++) {
-        if (reserve(megabytes[i] << (20 - SLAB_SHIFT))) {
+    for (uint32_t slabs = slabs_wanted(); slabs >= GROW_SLABS; slabs /= 2) {
+        if (reserve(slabs)) {
             list_init(&range.empty);
             list_init(&range.returned);
             forget_slabs();

@@ -56,6 +56,50 @@ trim_all(void)
     }
 }
 
+/* Runs fn in a child; its exit status, -1 when it did not exit. */
+static int
+in_child(int (*fn)(void))
+{
+    int status = 0;
+    pid_t pid;
+
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0)
+        _exit(fn());
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+        return -1;
+    return WEXITSTATUS(status);
+}
+
+static int
+child_can_start(void)
+{
+    return heap_init();
+}
+
+static int
+child_has_few_addresses(void)
+{
+    const struct rlimit limit = { .rlim_cur = 256 * MEGABYTE, .rlim_max = 256 * MEGABYTE };
+
+    if (setrlimit(RLIMIT_AS, &limit) != 0)
+        return 1;
+    if (!heap_init())
+        return 2;
+    for (int i = 0; i < 100 * 1024; i++) { /* more than its part of them */
+        if (heap_alloc(1024) == NULL)
+            return 3;
+    }
+    return malloc(50 * MEGABYTE) != NULL ? 0 : 4;
+}
+
+TEST(a_limit_of_addresses_leaves_most_to_others)
+{
+    if (in_child(child_can_start) == 1)
+        CHECK_EQ(in_child(child_has_few_addresses), 0);
+}
+
 TEST(before_the_start_all_comes_from_malloc)
 {
     char *p = heap_alloc(100);
@@ -266,34 +310,29 @@ TEST(a_slab_of_one_size_serves_another)
         heap_free(other[i]);
 }
 
+static int
+child_runs_out(void)
+{
+    const struct rlimit limit = { .rlim_cur = 64 * MEGABYTE, .rlim_max = 64 * MEGABYTE };
+    void *p = NULL, *last = NULL;
+    int n = 0;
+
+    if (setrlimit(RLIMIT_DATA, &limit) != 0)
+        return 1;
+    for (; n < 10000 && (p = heap_alloc(32000)) != NULL; n++)
+        last = p;
+    if (p != NULL || n < 1000)
+        return 2;
+    if (heap_realloc(last, 32768) != last || heap_realloc(last, 40000) != NULL)
+        return 3;
+    heap_free(last);
+    return heap_alloc(32000) == last ? 0 : 4;
+}
+
 TEST(exhaustion_is_NULL)
 {
-    if (!has_slabs())
-        return;
-    fflush(stdout);
-    pid_t pid = fork();
-    int status = 0;
-
-    if (pid == 0) {
-        const struct rlimit limit = { .rlim_cur = 64 * MEGABYTE, .rlim_max = 64 * MEGABYTE };
-        void *p = NULL, *last = NULL;
-        int n = 0;
-
-        if (setrlimit(RLIMIT_DATA, &limit) != 0)
-            _exit(3);
-        while (n < 10000 && (p = heap_alloc(32000)) != NULL) {
-            memcpy(p, &last, sizeof(last));
-            last = p;
-            n++;
-        }
-        if (p != NULL || n < 1000 || heap_realloc(last, 32768) != last ||
-            heap_realloc(last, 40000) != NULL)
-            _exit(1);
-        heap_free(last);
-        _exit(heap_alloc(32000) == last ? 0 : 2);
-    }
-    waitpid(pid, &status, 0);
-    CHECK_EQ(status, 0);
+    if (has_slabs())
+        CHECK_EQ(in_child(child_runs_out), 0);
 }
 
 /* ---- threads ---- */
@@ -378,49 +417,47 @@ private_dirty(const void *p)
     return kb;
 }
 
+enum { PIECES_BEFORE = 4000 };
+static char *before_fork[PIECES_BEFORE];
+
+static int
+child_has_its_own(void)
+{
+    char *own;
+    int wrong = 0;
+
+    heap_after_fork();
+    own = heap_alloc(500);
+    memset(own, 'c', 500);
+    wrong |= private_dirty(own) > 64 ? 1 : 0;
+    for (int i = 1; i < PIECES_BEFORE; i += 2)
+        wrong |= !all_are(before_fork[i], 'p', 500) ? 2 : 0;
+    for (int i = 1; i < PIECES_BEFORE; i += 2) {
+        char *p = heap_realloc(before_fork[i], 2000);
+
+        wrong |= p == NULL || !all_are(p, 'p', 500) ? 4 : 0;
+        heap_free(p);
+    }
+    wrong |= private_dirty(own) > 160 ? 8 : 0;
+    wrong |= !all_are(own, 'c', 500) ? 16 : 0;
+    heap_free(own);
+    return wrong;
+}
+
 TEST(a_child_writes_into_no_page_of_its_parent)
 {
-    enum { PIECES = 4000 };
-    static char *piece[PIECES];
-    int status = 0;
-    pid_t pid;
-
     if (!has_slabs())
         return;
-    for (int i = 0; i < PIECES; i++) {
-        piece[i] = heap_alloc(500);
-        memset(piece[i], 'p', 500);
+    for (int i = 0; i < PIECES_BEFORE; i++) {
+        before_fork[i] = heap_alloc(500);
+        memset(before_fork[i], 'p', 500);
     }
-    for (int i = 0; i < PIECES; i += 2) /* room in every slab */
-        heap_free(piece[i]);
-    fflush(stdout);
-    pid = fork();
-    if (pid == 0) {
-        char *own;
-        int wrong = 0;
-
-        heap_after_fork();
-        own = heap_alloc(500);
-        memset(own, 'c', 500);
-        wrong += private_dirty(own) > 64 ? 1 : 0;
-        for (int i = 1; i < PIECES; i += 2)
-            wrong += !all_are(piece[i], 'p', 500) ? 2 : 0;
-        for (int i = 1; i < PIECES; i += 2) {
-            piece[i] = heap_realloc(piece[i], 2000);
-            wrong += !all_are(piece[i], 'p', 500) ? 4 : 0;
-            heap_free(piece[i]);
-        }
-        wrong += private_dirty(own) > 160 ? 8 : 0;
-        wrong += !all_are(own, 'c', 500) ? 16 : 0;
-        heap_free(own);
-        _exit(wrong < 255 ? wrong : 255);
-    }
-    waitpid(pid, &status, 0);
-    CHECK(WIFEXITED(status));
-    CHECK_EQ(WEXITSTATUS(status), 0);
-    for (int i = 1; i < PIECES; i += 2) {
-        CHECK(all_are(piece[i], 'p', 500), "nor is the parent changed");
-        heap_free(piece[i]);
+    for (int i = 0; i < PIECES_BEFORE; i += 2) /* room in every slab */
+        heap_free(before_fork[i]);
+    CHECK_EQ(in_child(child_has_its_own), 0);
+    for (int i = 1; i < PIECES_BEFORE; i += 2) {
+        CHECK(all_are(before_fork[i], 'p', 500), "nor is the parent changed");
+        heap_free(before_fork[i]);
     }
 }
 
