@@ -95,11 +95,12 @@ $(BUILD)/t/fuzz/%: t/fuzz/%.c t/fuzz/driver/main.c $(BUILD)/libweir.a
 	$(Q)$(COMPILE) $(LDFLAGS) -DFUZZ_CORPUS='"t/fuzz/corpus/$*"' -o $@ $(filter-out %.h %.mk,$^) $(LDFLAGS_USER) $(LIBS)
 
 # Programs that tests and the bench run beside the daemon, without its sanitizers.
-HELPERS := $(patsubst %.c,$(BUILD)/%,$(wildcard t/lib/*.c))
-$(HELPERS) $(BUILD)/t/bench/floor: $(BUILD)/%: %.c
+HELPERS       := $(patsubst %.c,$(BUILD)/%,$(wildcard t/lib/*.c))
+BENCH_HELPERS := $(patsubst %.c,$(BUILD)/%,$(wildcard t/bench/*.c))
+$(HELPERS) $(BENCH_HELPERS): $(BUILD)/%: %.c
 	@mkdir -p $(@D)
 	$(SAY) TEST $<
-	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror -o $@ $<
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror -o $@ $< -Wl,--as-needed -lssl -lcrypto
 
 # T names files and directories; compiled tests go by the names of their sources.
 T_UNIT = $(filter $(foreach t,$(patsubst t,t/,$(T:%/=%)),$(BUILD)/$(t:.c=)%),$(UNIT) $(FUZZ))
@@ -111,7 +112,7 @@ do-test: $(T_UNIT) $(if $(T_E2E),$(BUILD)/weirctl $(HELPERS))
 do-lint: $(BUILD)/weirctl
 	@t/lint/format && t/lint/layers && t/lint/tables $(BUILD)/weir
 
-do-bench: $(BUILD)/weirctl $(BUILD)/t/bench/floor
+do-bench: $(BUILD)/weirctl $(BENCH_HELPERS)
 	@t/bench/run $(BUILD)/weir $(BENCH)
 
 # Fuzzing is clang's, so it has a build of its own.

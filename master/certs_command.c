@@ -138,7 +138,7 @@ show_json(struct show *s, const struct str f[FIELDS])
 static const char *
 colour_of(struct str state)
 {
-    if (str_eq(state, S("ok")))
+    if (str_eq(state, S("ok")) || str_eq(state, S("by connection")))
         return "";
     return str_eq(state, S("expiring")) ? "\033[33m" : "\033[31m";
 }

@@ -134,6 +134,12 @@ loop_del(struct watch *w)
 }
 
 void
+loop_forget(struct watch *w)
+{
+    w->added = false;
+}
+
+void
 task_ready(struct task *t)
 {
     if (!list_linked(&t->node))

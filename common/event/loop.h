@@ -44,6 +44,9 @@ bool loop_add_level(struct watch *w, int fd, bool exclusive);
  * memory of `w` has to stay until the end of the turn: give it to loop_defer_free, or keep it.
  */
 void loop_del(struct watch *w);
+/* The same for a descriptor that is closed right after, and of which no other process and nobody else has a copy: close()
+ * itself takes it out, which saves a system call. */
+void loop_forget(struct watch *w);
 
 /* A callback to come. Zeroed before first use; on at most one of the lists. */
 struct task {

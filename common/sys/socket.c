@@ -83,6 +83,7 @@ socket_tune(int fd, const struct socket_options *o, struct error *err)
           "TCP_KEEPINTVL" },
         { tcp && o->keep_count > 0, IPPROTO_TCP, TCP_KEEPCNT, o->keep_count, "TCP_KEEPCNT" },
         { tcp, IPPROTO_TCP, TCP_DEFER_ACCEPT, o->deferred, "TCP_DEFER_ACCEPT" },
+        { tcp, IPPROTO_TCP, TCP_NODELAY, o->nodelay, "TCP_NODELAY" },
         { .name = NULL },
     };
 

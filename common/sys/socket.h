@@ -13,8 +13,9 @@ struct socket_options {
     int fastopen; /* queue length; -1: off */
     int setfib;
     bool deferred, reuseport;
-    int8_t ipv6only;                           /* 1 on (default), 0 off */
-    int8_t keepalive;                          /* so_keepalive: -1 not asked, 0 off, 1 on */
+    bool nodelay;     /* accepted connections have TCP_NODELAY from the start */
+    int8_t ipv6only;  /* 1 on (default), 0 off */
+    int8_t keepalive; /* so_keepalive: -1 not asked, 0 off, 1 on */
     int keep_idle_s, keep_intvl_s, keep_count; /* 0: the system's */
 };
 

@@ -5,8 +5,10 @@
 #     $c->send_request('GET', '/'); $c->answer;               # and all else that Client has
 #     $c->certificate_name, ->protocol, ->cipher, ->alpn, ->reused, ->serial, ->closed_cleanly
 #     my $session = $c->session;                              # for: TlsClient->new(..., session => $session)
+#     my $session = $c->new_session;                          # undef when the server gave none on this connection
 #
-# Options: name (SNI), min and max (TLS1.2 ..: 'TLSv1.2'), alpn ([..]), cert and key (paths), ciphers, session, tickets (1),
+# Options: name (SNI), min and max (TLS1.2 ..: 'TLSv1.2'), alpn ([..]), cert and key (paths), ciphers, ciphersuites (of
+# TLS 1.3), session, tickets (1),
 # handshake (1: until it is complete), and those of Client. Certificates of servers are not verified.
 
 package TlsClient;
@@ -49,6 +51,7 @@ sub start ($self, %option) {
     Net::SSLeay::CTX_set_min_proto_version($ctx, $version{ $option{min} // 'TLSv1.2' });
     Net::SSLeay::CTX_set_max_proto_version($ctx, $version{ $option{max} }) if $option{max};
     Net::SSLeay::CTX_set_cipher_list($ctx, $option{ciphers} // 'ALL:@SECLEVEL=0') or die errors();
+    Net::SSLeay::CTX_set_ciphersuites($ctx, $option{ciphersuites}) if $option{ciphersuites};
     Net::SSLeay::CTX_set_alpn_protos($ctx, $option{alpn}) if $option{alpn};
     if ($option{cert}) {
         Net::SSLeay::CTX_use_certificate_chain_file($ctx, $option{cert}) or die errors();
@@ -57,7 +60,7 @@ sub start ($self, %option) {
     my $ssl = $self->{ssl} = Net::SSLeay::new($ctx) or die errors();
     Net::SSLeay::set_fd($ssl, fileno $self->{fh});
     Net::SSLeay::set_tlsext_host_name($ssl, $option{name}) if defined $option{name};
-    Net::SSLeay::set_session($ssl, $option{session}) if $option{session};
+    Net::SSLeay::set_session($ssl, $self->{session} = $option{session}) if $option{session};
     Net::SSLeay::set_connect_state($ssl);
     $self->{clean} = 0;
     return 1 unless $option{handshake} // 1;
@@ -143,6 +146,12 @@ sub cipher ($self)   { Net::SSLeay::get_cipher($self->{ssl}) }
 sub alpn ($self)     { Net::SSLeay::P_alpn_selected($self->{ssl}) }
 sub reused ($self)   { Net::SSLeay::session_reused($self->{ssl}) ? 1 : 0 }
 sub session ($self)  { Net::SSLeay::get1_session($self->{ssl}) }
+
+# The library keeps the session that it came with until a ticket makes another one.
+sub new_session ($self) {
+    my $session = $self->session;
+    return $session && $session != ($self->{session} // 0) ? $session : undef;
+}
 
 sub certificate_name ($self) {
     my $certificate = Net::SSLeay::get_peer_certificate($self->{ssl}) or return undef;

@@ -5,6 +5,7 @@
 
 use lib 't/lib';
 use Certs;
+use JSON::PP ();
 use TlsClient;
 use Weir;
 
@@ -125,5 +126,18 @@ is(TlsClient->new($weir->port(2), name => 'a.example'), undef, 'valid=0: it is m
 serial_of(1, 'cap.example');
 serial_of(1, 'b.example');
 is(TlsClient->new($weir->port(1), name => 'a.example'), undef, 'what was used longest ago has made room');
+
+# The list of certificates has a line for each pair with variables, and none for those without a name.
+my ($status, $output) = $weir->ctl('certs');
+is($status, 0, 'certs');
+like($output, qr/^\w+ +\d+ .* ec\.example +CN=ca +\Q$dir\E\/ec\.example\.crt$/m, 'a constant one');
+like($output, qr/^by connection +- +- +- +mapped\.example +- +\$of_map\.crt$/m, 'one with variables, as it is written');
+like($output, qr/^by connection +- +- +- +locked\.example +- +\Q$dir\E\/b\.example\.crt$/m, 'one whose key has variables');
+is(scalar(() = $output =~ /^by connection.*\Q$dir\E\/\$ssl_server_name\.crt$/mg), 1, 'several servers have it in common');
+($status, $output) = $weir->ctl('certs', '--json');
+my ($row) = grep { $_->{certificate} eq '$of_map.crt' } @{ JSON::PP::decode_json($output) };
+is_deeply([ @$row{qw(state key servers not_after days_left watched error)} ],
+    [ 'by connection', '$of_map.key', ['mapped.example'], undef, undef, JSON::PP::false(), undef ], 'JSON');
+like(($weir->ctl('status'))[1], qr/^certificates by connection: 6 lines with variables$/m, 'status');
 
 done_testing;

@@ -50,6 +50,15 @@ like($output, qr/Early data was accepted/,        'early data is accepted');
 like($output, qr/^early=1 reused=r \/early$/m,    'its request is answered and marked');
 like($output, qr/^early= reused=r \/late$/m,      'the request behind the handshake is not');
 
+# Each connection gives the ticket of the next one.
+my @chain;
+for (1 .. 5) {
+    rename $session, "$session.used" or last;
+    my $output = s_client(0, $request, '-sess_in', "$session.used", '-sess_out', $session, '-early_data', $early);
+    push @chain, $output =~ /^early=1 reused=r/m ? 'early' : 'late';
+}
+is("@chain", join(' ', ('early') x 5), 'early data with one ticket after the other, each used once');
+
 s_client(0, $request, '-sess_out', $session);
 $early  = $weir->write_file('early', "POST /up HTTP/1.1\r\nHost: a.example\r\nContent-Length: 12000\r\n\r\n" . 'x' x 5000);
 $output = s_client(0, 'y' x 7000 . $request, '-sess_in', $session, '-early_data', $early);

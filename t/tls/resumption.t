@@ -29,8 +29,10 @@ sub conf ($reordered = 0) {
     my $text = join '',
       server('a', $shared), server('same', $shared), server('b', $shared, 'b'), server('id', "$shared ssl_session_tickets off;"),
       server('off', 'ssl_session_cache off; ssl_session_tickets off;'), server('none', 'ssl_session_tickets off;'),
+      server('none-but-tickets', 'ssl_session_cache none;'),
       server('builtin', 'ssl_session_cache builtin:100; ssl_session_tickets off;'),
       server('keys', sprintf $keys, @keys), server('long', "$shared ssl_session_timeout 2h;"),
+      server('early', "$shared ssl_early_data on;"), server('early-keys', "ssl_early_data on; " . sprintf $keys, @keys),
       server('strict', "$shared ssl_ciphers ECDHE+AESGCM;"),
       server('verify', "$shared ssl_verify_client on; ssl_client_certificate $dir/ca.crt;"),
       server('optional', "$shared ssl_verify_client optional; ssl_client_certificate $dir/ca.crt;");
@@ -40,6 +42,7 @@ sub conf ($reordered = 0) {
 my $weir = Weir->new(workers => 3, http => conf());
 
 my @answer;    # words of the last answer
+my $ticket;    # the session that was new on the last connection, if there was one
 
 # One request; its session, and in @answer what the server said.
 sub visit ($name, $version, %option) {
@@ -52,6 +55,7 @@ sub visit ($name, $version, %option) {
     my $session = $client->session;
     $client->shutdown;
     $client->is_closed;
+    $ticket = $client->new_session;    # what came behind the answer counts
     return $session;
 }
 
@@ -79,6 +83,26 @@ sub resumes_everywhere ($name, $version, $session, $what, %option) {
     is(keys %workers, 3, "$what: by each worker");
     is($reused, (my $sum = eval join '+', values %workers), "$what: each time");
     return $session;
+}
+
+# A client that uses each ticket of TLS 1.3 once, as browsers do (RFC 8446, C.4): each time it resumes it gets the next one.
+sub resumes_by_the_next_ticket ($name, $session, $what) {
+    my ($got, %workers) = ('');
+    for (1 .. 20) {
+        visit($name, 'TLSv1.3', $session ? (session => $session) : ());
+        $got .= $answer[1];
+        $workers{ $answer[2] }++;
+        $session = $ticket;
+    }
+    is($got, 'r' x 20, "$name: $what");
+    cmp_ok(keys %workers, '>', 1, 'by several workers');
+    return $session;
+}
+
+my %single;    # by server: a ticket that has not been used
+for my $name (qw(a id none-but-tickets keys early early-keys)) {
+    visit($name, 'TLSv1.3');
+    $single{$name} = resumes_by_the_next_ticket($name, $ticket, 'each ticket is used once');
 }
 
 my %kept;
@@ -132,6 +156,8 @@ for my $round (1 .. ($ENV{WEIR_SANITIZE} ? 8 : 50)) {
     }
 }
 
+$single{$_} = resumes_by_the_next_ticket($_, $single{$_}, 'the next tickets after reloads') for sort keys %single;
+
 my @before = $weir->workers;
 $weir->allow(qr/worker process \d+ exited on signal 9/);
 $weir->signal('KILL', $_) for @before;
@@ -142,5 +168,6 @@ for my $version ('TLSv1.2', 'TLSv1.3') {
         is($answer[1], 'r', "$version, $name: after the death of all workers");
     }
 }
+resumes_by_the_next_ticket($_, $single{$_}, 'the next tickets after the death of all workers') for sort keys %single;
 
 done_testing;

@@ -108,6 +108,93 @@ for my $case ([ good => 'good' ], [ revoked => 'revoked' ], [ old => 'none' ], [
 }
 is(scalar($ocsp->requests), $asked, 'nobody was asked');
 
+# ---- renewed certificates (ssl_certificate_watch)
+
+# What is served and what is stapled to it, by the names of certificates: "new1 new1", "new1 none" ...
+my %name;
+
+sub pair ($weir) {
+    my $port = $weir->port;
+    my $out  = qx(openssl s_client -connect 127.0.0.1:$port -status </dev/null 2>/dev/null);
+    my ($subject) = $out =~ /^subject=CN = (\S+)/m or return 'no handshake';
+    my ($serial)  = $out =~ /Serial Number: (\w+)\s+Cert Status: good/;
+    return "$subject " . ($serial ? $name{ $serial =~ s/^0+//r } // 'another' : 'none');
+}
+
+# Makes a certificate and puts it into the place that is watched.
+sub put ($name, %option) {
+    $certs->make($name, names => ['a.example'], subject => "/CN=$name", ocsp => $ocsp->url, %option);
+    $name{ $certs->{serial}{$name} } = $name;
+    $certs->write("watched.$_", $certs->text("$name.$_")) for qw(key crt);
+}
+
+# All that is seen until both workers have it, by what was seen.
+sub seen_until ($weir, $expected) {
+    my %seen;
+    wait_for(sub { 10 == grep { my $pair = pair($weir); $seen{$pair}++; $pair eq $expected } 1 .. 10 }, $expected);
+    return \%seen;
+}
+
+# The answer for the old certificate never goes with the new one.
+sub renewed ($weir, $new, $expected, $what, %option) {
+    my $before = pair($weir);
+    my $old    = $before =~ s/ .*//r;
+    put($new, %option);
+    my $seen = eval { seen_until($weir, $expected) } // { failed => 1 };
+    ok(!$seen->{failed}, $what);
+    my %allowed = map { $_ => 1 } $before, "$old $old", "$old none", "$new $new", "$new none";
+    is(join(', ', grep { !$allowed{$_} } keys %$seen), $seen->{failed} ? 'failed' : '', "$what: each answer with its own certificate");
+}
+
+put('first');
+my $watching = "$trust ssl_certificate_watch on;";
+my $renewing = Weir->new(workers => 2, http => server('watched', "$watching ssl_stapling_verify on;"));
+seen_until($renewing, 'first first');
+renewed($renewing, 'second', 'second second', 'the new one is asked for and stapled');
+$asked = $ocsp->requests;
+my $told = () = $renewing->error_log =~ /was renewed/g;
+utime time, time + 10, $certs->path('watched.crt');
+wait_for(sub { $told < (() = $renewing->error_log =~ /was renewed/g) }, 'the same one once more');
+seen_until($renewing, 'second second');
+is(scalar($ocsp->requests), $asked, 'who is the same is not asked for again');
+renewed($renewing, 'third', 'third third', 'RSA after EC', rsa => 1);
+renewed($renewing, 'fourth', 'fourth none', 'nobody to ask', ocsp => undef);
+$renewing->wait_log(qr{\[warn\].*"ssl_stapling" ignored, no OCSP responder URL in the certificate "\Q$dir\E/watched\.crt"});
+renewed($renewing, 'fifth', 'fifth fifth', 'somebody to ask again');
+
+# One who is asked about the old one and says nothing.
+$ocsp->says(silent => 1);
+renewed($renewing, 'sixth', 'sixth none', 'no answer');
+wait_for(sub { grep { $_->{serial} eq $certs->{serial}{sixth} } $ocsp->requests }, 'a question about the sixth');
+$ocsp->says;
+renewed($renewing, 'seventh', 'seventh seventh', 'renewed while the old one is asked for');
+
+$ocsp->stop;
+renewed($renewing, 'eighth', 'eighth none', 'the responder is down');
+$renewing->wait_log(qr/connect\(\) failed \(111: Connection refused\) while requesting certificate status/);
+is(pair($renewing), 'eighth none', 'handshakes go on') for 1 .. 4;
+$ocsp = OcspResponder->new($certs, port => $ocsp->{port});
+seen_until($renewing, 'eighth eighth');
+pass('the responder is back');
+my ($victim) = $renewing->workers;
+$renewing->allow(qr/exited on signal 9/);
+$ocsp->stop;
+kill 'KILL', $victim;
+wait_for(sub { my @w = $renewing->workers; @w == 2 && !grep { $_ == $victim } @w }, 'another worker');
+seen_until($renewing, 'eighth eighth');
+pass('a worker that is forked later has the answer about the new one');
+$ocsp = OcspResponder->new($certs, port => $ocsp->{port});
+
+put('ninth', ocsp => undef);
+my $late = Weir->new(http => server('watched', $watching));
+is(pair($late), 'ninth none', 'nobody to ask from the start on');
+renewed($late, 'tenth', 'tenth tenth', 'until it is renewed');
+$certs->write('watched.crt', "garbage\n");
+my $isolated = Weir->new(http => "ssl_certificate_error isolate; " . server('watched', $watching));
+is(pair($isolated), 'no handshake', 'a bad one');
+renewed($isolated, 'eleventh', 'eleventh eleventh', 'until it is good');
+$asked = $ocsp->requests;
+
 # ---- what is said at load
 
 my @said = (

@@ -302,6 +302,17 @@ pull_from_disk(struct file_source *f, struct batch *b)
     return read_to_buffer(f, b);
 }
 
+/* Whether the content is given out of memory. A consumer of files and pipes hands them to the kernel as they are. */
+static bool
+body_is_best(struct file_source *f, const struct batch *b)
+{
+    bool unread = (b->kinds & PIECE_FILE) && (b->kinds & PIECE_PIPE);
+
+    if (f->file->body == NULL && !unread && f->left == f->file->size)
+        open_file_copied(f->file);
+    return f->file->body != NULL && !(f->file->is_hot && unread);
+}
+
 static enum pull
 file_pull(struct source *s, struct batch *b)
 {
@@ -320,7 +331,7 @@ file_pull(struct source *s, struct batch *b)
     f->buf = NULL;
     if (f->left == 0)
         return PULL_END;
-    if (f->file->body == NULL)
+    if (!body_is_best(f, b))
         return pull_from_disk(f, b);
     batch_mem(b, f->file->body + f->at, f->left);
     f->at += f->left;

@@ -574,6 +574,8 @@ socket_new(struct conf_load *l, const struct http_address *a)
         .start = http_start,
         .owner = socket,
     };
+    /* A ticket and the response behind it are two small writes. */
+    spec->options.nodelay = a->ssl && http_conf(a->default_server->scope)->tcp_nodelay;
     *slot = spec;
     socket->any = a;
     hash_init(&socket->specific, &c->arena);

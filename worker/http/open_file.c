@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * open_file.c - open files and small bodies, cached in the worker (open_file_cache).
+ * open_file.c - open files, small bodies and hot ones, cached in the worker (open_file_cache).
  *
  * An open_file is what one look at the file system brought: it never changes, and lives as long as somebody refers
  * to it. A cache entry refers to the newest one of its path; when `valid` has passed, the path is looked at again
@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "common/base/hash.h"
@@ -23,6 +24,8 @@
 enum {
     BODY_MAX = 15 * 1024, /* bytes of a content kept in memory: one send takes it with its head */
     BODIES_MAX = 64 * 1024 * 1024, /* of all of them in this worker */
+    HOT_MAX = 1024 * 1024, /* bytes of a content that is kept because it is read again and again */
+    HOTS_MAX = 16 * 1024 * 1024, /* of all of them in this worker */
     BODY_SETTLED_MS =
         2000, /* a file changed later than this may change again without a trace in its times */
     NAME_MAX_SIZE = 256,
@@ -49,7 +52,7 @@ struct entry {
     struct str path; /* behind the struct */
 };
 
-static uint64_t body_bytes; /* of all own_body */
+static uint64_t body_bytes, hot_bytes; /* of all own_body, small and hot */
 
 struct open_file_cache *
 open_file_cache_new(struct arena *a, uint32_t max, uint64_t inactive_ms)
@@ -79,7 +82,7 @@ open_file_put(struct open_file *f)
         return;
     fd_close(&f->fd);
     if (f->own_body != NULL)
-        body_bytes -= f->size;
+        *(f->is_hot ? &hot_bytes : &body_bytes) -= f->size;
     free(f->own_body);
     free(f);
 }
@@ -254,31 +257,57 @@ file_facts(const struct open_file *f)
     facts->fd = -1;
     facts->direct = false;
     facts->body = facts->own_body = NULL;
+    facts->is_hot = false;
     return facts;
 }
 
-/* Keeps a small content in memory. A file that changes its length meanwhile simply stays on disk. */
-static void
-file_keep_body(struct open_file *f)
+/* Whether the content may be kept: one that changed just now may change again. */
+static bool
+file_has_settled(const struct open_file *f)
 {
     uint64_t changed_ms = (uint64_t)f->mtime * 1000 + f->mtime_nsec / 1000000;
-    char *bytes;
 
-    if (f->fd < 0 || f->direct || f->body != NULL || f->size == 0 || f->size > BODY_MAX ||
-        f->size > BODIES_MAX - body_bytes)
-        return;
-    if (f->mtime < 0 || changed_ms + BODY_SETTLED_MS > clock_wall_ms)
-        return;
-    bytes = malloc(f->size + 1);
+    return f->fd >= 0 && !f->direct && f->body == NULL && f->size > 0 && f->mtime >= 0 &&
+           changed_ms + BODY_SETTLED_MS <= clock_wall_ms;
+}
+
+/* Keeps the content in memory. A file that changes its length meanwhile simply stays on disk. */
+static void
+file_keep_body(struct open_file *f, int flags)
+{
+    char *bytes = malloc(f->size + 1);
+    struct iovec iov = { bytes, f->size + 1 };
+
     if (bytes == NULL)
         return;
-    if (pread(f->fd, bytes, f->size + 1, 0) != (ssize_t)f->size) {
+    if (preadv2(f->fd, &iov, 1, 0, flags) != (ssize_t)f->size) {
         free(bytes);
         return;
     }
-    f->own_body = bytes;
-    f->body = bytes;
-    body_bytes += f->size;
+    f->body = f->own_body = bytes;
+}
+
+static void
+file_keep_small(struct open_file *f)
+{
+    if (f->size > BODY_MAX || f->size > BODIES_MAX - body_bytes || !file_has_settled(f))
+        return;
+    file_keep_body(f, 0);
+    if (f->body != NULL)
+        body_bytes += f->size;
+}
+
+void
+open_file_copied(struct open_file *f)
+{
+    if (f->copied++ == 0 || f->refs < 2 || f->size > HOT_MAX || f->size > HOTS_MAX - hot_bytes ||
+        !file_has_settled(f))
+        return;
+    file_keep_body(f, RWF_NOWAIT);
+    if (f->body != NULL) {
+        f->is_hot = true;
+        hot_bytes += f->size;
+    }
 }
 
 /* ---- entries ---- */
@@ -460,7 +489,7 @@ open_file_get(struct str path, const struct open_file_options *o, bool stat_only
         e = hash_get(&c->hash, path);
     }
     if (o->want_body && e != NULL && e->file == f && f->error == 0)
-        file_keep_body(f);
+        file_keep_small(f);
     cache_expire(c);
     return f;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * open_file.h - open files and small bodies, cached in the worker (open_file_cache). A hot static file is one receive
- * and one send.
+ * open_file.h - open files, small bodies and hot ones, cached in the worker (open_file_cache). A small static file is one
+ * receive and one send.
  */
 #ifndef WEIR_HTTP_OPEN_FILE_H
 #define WEIR_HTTP_OPEN_FILE_H
@@ -22,9 +22,12 @@ struct open_file {
     uint32_t mtime_nsec;
     uint64_t inode, dev;
     const char *body; /* the whole content in worker memory, or NULL; valid while referenced */
+    bool
+        is_hot; /* `body` is a large one: where the descriptor itself can be sent, that costs less */
     /* The cache's: */
     uint64_t checked_ms; /* clock_ms of the last look at the file system */
-    char *own_body;      /* what `body` points to, freed with the last reference */
+    uint32_t copied; /* how often the content was read out of the file, as far as it was counted */
+    char *own_body;  /* what `body` points to, freed with the last reference */
 };
 /* What a scope says; open_file_cache off: every call opens and the last reference closes. */
 struct open_file_options {
@@ -41,6 +44,9 @@ struct open_file_options {
 struct open_file *open_file_get(struct str path, const struct open_file_options *o, bool stat_only);
 struct open_file *open_file_ref(struct open_file *f);
 void open_file_put(struct open_file *f); /* NULL is harmless */
+/* The whole content is about to be read, for a consumer that cannot send descriptors unread. A file in the cache that this
+ * happens to again gets a hot `body`: up to 1 MB, and up to 16 MB of all in a worker, if it need not wait for the disk. */
+void open_file_copied(struct open_file *f);
 
 /* At load: a cache of at most `max` entries, each forgotten when it was not asked for during `inactive_ms`. Every
  * worker fills its own. NULL: memory. */

@@ -99,9 +99,9 @@ http_start_tls(struct conn *c, const struct http_address *a)
 {
     const struct http_conf *conf = http_conf(a->default_server->scope);
 
-    /* A ticket and the response behind it are two small writes. */
-    if (conf->tcp_nodelay && c->peer.sa.sa_family != AF_UNIX)
-        socket_nodelay(c->watch.fd, true);
+    /* What the listening socket has is that of its own address. */
+    if (conf->tcp_nodelay != c->spec->options.nodelay && c->peer.sa.sa_family != AF_UNIX)
+        socket_nodelay(c->watch.fd, conf->tcp_nodelay);
     tls_accept(c, &http_tls_ops, conf->client_header_timeout_ms);
 }
 

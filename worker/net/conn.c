@@ -163,7 +163,7 @@ conn_close(struct conn *c)
         c->ops->close(c);
     conn_set_idle(c, false);
     timer_forget(&c->timer);
-    loop_del(&c->watch);
+    loop_forget(&c->watch);
     close(fd);
     list_del(&c->all_node);
     if (c->outgoing) {

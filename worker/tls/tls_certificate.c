@@ -208,45 +208,67 @@ read_it(struct conf_load *l, struct tls_shared *shared, const struct tls_setting
     return s->isolate ? isolate(l, c, &e) : bad(l, c, &e);
 }
 
-/* NULL after conf_fail. */
-static struct tls_certificate *
-certificate_new(struct conf_load *l, struct tls_shared *shared, const struct tls_settings *s,
-                uint32_t i, struct str name)
+/* By which servers share it; ptr NULL: memory. */
+static struct str
+name_of(const struct tls_shared *shared, const struct tls_settings *s, uint32_t i)
 {
-    struct tls_certificate *c = ARENA_NEW(shared->arena, struct tls_certificate), **place;
+    struct str file = VEC_AT(&s->certificates, struct tls_file, i)->path,
+               key = VEC_AT(&s->keys, struct tls_file, i)->path;
 
-    if (c == NULL || name.ptr == NULL || !arena_on_free(shared->arena, certificate_free, c))
-        goto no_memory;
+    return arena_fmt(shared->arena, "%zu:%.*s%zu:%.*s%.*s", file.len, STR(file), key.len, STR(key),
+                     STR(s->password_file.path));
+}
+
+/* Without its content. NULL: memory. */
+static struct tls_certificate *
+certificate_new(struct tls_shared *shared, const struct tls_settings *s, uint32_t i)
+{
+    struct tls_certificate *c = ARENA_NEW(shared->arena, struct tls_certificate);
+
+    if (c == NULL || !arena_on_free(shared->arena, certificate_free, c))
+        return NULL;
     c->file = *VEC_AT(&s->certificates, struct tls_file, i);
     c->key = *VEC_AT(&s->keys, struct tls_file, i);
     vec_init(&c->contexts, shared->arena, sizeof(struct tls_context *));
     vec_init(&c->names, shared->arena, sizeof(struct str));
-    if (!read_it(l, shared, s, c))
-        return NULL;
-    place = VEC_PUSH(&shared->all, struct tls_certificate *);
-    if (place == NULL || !hash_set(&shared->certificates, name, c))
-        goto no_memory;
-    *place = c;
     return c;
+}
 
-no_memory:
-    conf_fail_at(l, s->pos, "out of memory");
-    return NULL;
+static bool
+add(struct vec *to, struct tls_certificate *c)
+{
+    struct tls_certificate **place = VEC_PUSH(to, struct tls_certificate *);
+
+    if (place == NULL)
+        return false;
+    *place = c;
+    return true;
+}
+
+/* From now on it is known by this name. False: memory. */
+static bool
+publish(struct tls_shared *shared, struct vec *to, struct str name, struct tls_certificate *c)
+{
+    return add(to, c) && hash_set(&shared->certificates, name, c);
 }
 
 struct tls_certificate *
 tls_certificate_get(struct conf_load *l, struct tls_shared *shared, const struct tls_settings *s,
                     uint32_t i)
 {
-    struct str file = VEC_AT(&s->certificates, struct tls_file, i)->path,
-               key = VEC_AT(&s->keys, struct tls_file, i)->path;
-    struct str name = arena_fmt(shared->arena, "%zu:%.*s%zu:%.*s%.*s", file.len, STR(file), key.len,
-                                STR(key), STR(s->password_file.path));
+    struct str name = name_of(shared, s, i);
     struct tls_certificate *c = name.ptr != NULL ? hash_get(&shared->certificates, name) : NULL;
 
-    if (c == NULL)
-        c = certificate_new(l, shared, s, i, name);
-    if (c == NULL || (s->watch && !watch(l, c)))
+    if (c == NULL) {
+        c = name.ptr != NULL ? certificate_new(shared, s, i) : NULL;
+        if (c != NULL && !read_it(l, shared, s, c))
+            return NULL;
+        if (c == NULL || !publish(shared, &shared->all, name, c)) {
+            conf_fail_at(l, s->pos, "out of memory");
+            return NULL;
+        }
+    }
+    if (s->watch && !watch(l, c))
         return NULL;
     if (c->pair == NULL && !s->isolate) { /* another server isolates it */
         conf_fail_at(l, VEC_AT(&s->certificates, struct tls_file, i)->pos, "%.*s", STR(c->why));
@@ -256,24 +278,37 @@ tls_certificate_get(struct conf_load *l, struct tls_shared *shared, const struct
 }
 
 bool
+tls_certificate_compute(struct conf_load *l, struct tls_shared *shared,
+                        const struct tls_settings *s, uint32_t i, struct tls_context *by)
+{
+    struct str name = name_of(shared, s, i);
+    struct tls_certificate *c = name.ptr != NULL ? hash_get(&shared->certificates, name) : NULL;
+
+    if (c == NULL && name.ptr != NULL) {
+        c = certificate_new(shared, s, i);
+        if (c != NULL && !publish(shared, &shared->computed, name, c))
+            c = NULL;
+    }
+    return (c != NULL && add(&by->computed, c)) || conf_fail_at(l, s->pos, "out of memory");
+}
+
+bool
 tls_certificate_use(struct conf_load *l, struct tls_certificate *c, struct tls_context *by)
 {
     struct tls_context **context = VEC_PUSH(&c->contexts, struct tls_context *);
-    struct tls_certificate **certificate = VEC_PUSH(&by->certificates, struct tls_certificate *);
 
-    if (context == NULL || certificate == NULL)
+    if (context == NULL || !add(&by->certificates, c))
         return conf_fail_at(l, c->file.pos, "out of memory");
     *context = by;
-    *certificate = c;
     return true;
 }
 
 /* ---- names ---- */
 
-bool
-tls_certificates_name(struct tls_context *by, struct str name)
+static bool
+add_name(struct vec *certificates, struct str name)
 {
-    VEC_FOREACH (c, struct tls_certificate *, &by->certificates) {
+    VEC_FOREACH (c, struct tls_certificate *, certificates) {
         struct str *place = VEC_PUSH(&(*c)->names, struct str);
 
         if (place == NULL)
@@ -281,6 +316,12 @@ tls_certificates_name(struct tls_context *by, struct str name)
         *place = name;
     }
     return true;
+}
+
+bool
+tls_certificates_name(struct tls_context *by, struct str name)
+{
+    return add_name(&by->certificates, name) && add_name(&by->computed, name);
 }
 
 const struct tls_certificate *

@@ -24,6 +24,9 @@ struct tls_certificate {
 /* Finds or reads it. A bad one is an error unless the settings isolate it. NULL after conf_fail. */
 struct tls_certificate *tls_certificate_get(struct conf_load *l, struct tls_shared *shared,
                                             const struct tls_settings *s, uint32_t i);
+/* The context uses one with variables: it has names and no content, for the list of certificates. False after conf_fail. */
+bool tls_certificate_compute(struct conf_load *l, struct tls_shared *shared,
+                             const struct tls_settings *s, uint32_t i, struct tls_context *by);
 /* The context uses it. False after conf_fail. */
 bool tls_certificate_use(struct conf_load *l, struct tls_certificate *c, struct tls_context *by);
 /* A server of the context has this host name. False: memory. */

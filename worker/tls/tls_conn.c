@@ -2,10 +2,11 @@
 /*
  * tls_conn.c - bytes through TLS: the ops of a connection, over a BIO of our own.
  *
- * The library reads from the socket straight into its own buffer, a record or more with one call, and writes into `out`:
- * 16 kB at first, up to 128 kB while the socket drains it in one go, and small again when it blocks, so that bulk data
- * leaves with many records in a send and a slow client stays cheap. Bytes are taken only when a whole record fits, so a
- * write never stops midway. `out` leaves on flush, when it is full, or before the loop waits.
+ * The library reads from the socket straight into its own buffer, a record or more with one call. What is sent goes into
+ * `out`, sealed there (tls_seal.h) or by the library: 16 kB at first, up to 64 kB while the socket drains it in one go,
+ * and small again when it blocks, so that bulk data leaves with several records in a send and a slow client stays cheap.
+ * Bytes are taken only when a whole record fits, so a write never stops midway. `out` leaves on flush, when it is full, or
+ * before the loop waits.
  *
  * CONN_READABLE says that the layer may have bytes (in a record, in the library's buffer, in the socket); whether the
  * socket itself has is kept in raw_readable. Both are sticky and end with a read that comes back short.
@@ -25,7 +26,7 @@
 
 enum {
     OUT_FIRST = 16 * 1024,
-    OUT_MAX = 128 * 1024,
+    OUT_MAX = 64 * 1024,
     OUT_HARD_MAX = 256 * 1024, /* with what the library writes by itself (KeyUpdate) */
     RECORD_MAX = 16384,        /* bytes of plain text in a record */
     RECORD_LEAST = 64,
@@ -35,7 +36,7 @@ enum {
     SMALL_TOTAL = 16384, /* ... at the beginning and after a pause */
     SMALL_AGAIN_MS = 1000,
     FREE_MAX = 1024,          /* structs kept for reuse */
-    STAGE_SIZE = 128 * 1024,  /* bytes of a file that are read at once */
+    STAGE_SIZE = 64 * 1024,   /* bytes of a file that are read at once */
     FAREWELL_MAX = 32 * 1024, /* bytes that outlive the connection, */
     FAREWELL_MS = 30000,      /* for so long */
 };
@@ -226,37 +227,99 @@ bio_read(BIO *bio, char *to, size_t len, size_t *got)
     return r > 0;
 }
 
+/* Makes a record in `out`, where there is room for it. False: the session is over. */
+static bool
+seal(struct tls *t, enum tls_content type, const void *text, size_t len)
+{
+    size_t size = tls_seal_record(&t->seal, type, text, len, (void *)(t->out->mem + t->out->end));
+
+    t->out->end += (uint32_t)size;
+    return size > 0;
+}
+
+enum { KEY_UPDATE = 24 }; /* a handshake message: RFC 8446, 4.6.3 */
+
+/* Plain text of the library's, since it gave its keys away. Behind a KeyUpdate it has new ones, and seals again. */
+static bool
+seal_for_library(struct tls *t, const char *text, size_t len)
+{
+    enum tls_content type = t->control != 0 ? t->control : TLS_CONTENT_DATA;
+    bool update = type == TLS_CONTENT_HANDSHAKE && len > 0 && text[0] == KEY_UPDATE;
+
+    t->control = 0;
+    if (!seal(t, type, text, len))
+        return false;
+    if (update && t->seal.version == TLS1_3_VERSION)
+        tls_seal_clear(&t->seal);
+    return true;
+}
+
 static int
 bio_write(BIO *bio, const char *from, size_t len, size_t *taken)
 {
     struct tls *t = BIO_get_data(bio);
+    bool plain = tls_seal_has_keys(&t->seal);
+    size_t room = plain ? len + TLS_SEAL_HEAD_MAX + TLS_SEAL_TAIL_MAX : len;
 
     BIO_clear_retry_flags(bio);
     *taken = 0;
-    if (!out_room(t, len) && send_if_writable(t) != IO_ERROR && !out_room(t, len) &&
-        (t->out == NULL || !out_grow(t, len))) {
+    if (!out_room(t, room) && send_if_writable(t) != IO_ERROR && !out_room(t, room) &&
+        (t->out == NULL || !out_grow(t, room))) {
         BIO_set_retry_write(bio);
         return 0;
     }
     if (t->c->bits & CONN_ERROR)
         return 0;
-    memcpy(t->out->mem + t->out->end, from, len);
-    t->out->end += (uint32_t)len;
+    if (plain) {
+        if (!seal_for_library(t, from, len))
+            return 0;
+    } else {
+        memcpy(t->out->mem + t->out->end, from, len);
+        t->out->end += (uint32_t)len;
+    }
     *taken = len;
     return 1;
+}
+
+/* What the library asks a BIO that may be a socket with TLS in the kernel. Of these its header names only the second as a
+ * macro, the others in a comment. */
+enum {
+    BIO_SET_KEYS = 72,    /* num: for sending, or not; ptr: the keys */
+    BIO_HAS_KEYS = 73,    /* to send with */
+    BIO_SET_CONTROL = 74, /* num: type of the record that is written next, which is no data */
+    BIO_DROP_CONTROL = 75,
+};
+
+/* The library's sending keys. Those for receiving stay with it: it is spared the search whether it could give them too. */
+static bool
+take_keys(struct tls *t, const void *info)
+{
+    if (!tls_seal_set(&t->seal, info))
+        return false;
+    SSL_clear_options(t->ssl, SSL_OP_ENABLE_KTLS);
+    return true;
 }
 
 static long
 bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
 {
-    const struct tls *t = BIO_get_data(bio);
+    struct tls *t = BIO_get_data(bio);
 
-    (void)num, (void)ptr;
     switch (cmd) {
     case BIO_CTRL_FLUSH:
         return 1;
     case BIO_CTRL_EOF:
         return t->raw_eof;
+    case BIO_SET_KEYS:
+        return num != 0 && take_keys(t, ptr);
+    case BIO_HAS_KEYS:
+        return tls_seal_has_keys(&t->seal);
+    case BIO_SET_CONTROL:
+        t->control = (uint8_t)num;
+        return 0;
+    case BIO_DROP_CONTROL:
+        t->control = 0;
+        return 0;
     default:
         return 0;
     }
@@ -418,6 +481,7 @@ tls_free(struct tls *t)
     tls_dynamic_drop(t->dynamic);
     tls_revocation_drop(t->check);
     SSL_free(t->ssl);
+    tls_seal_clear(&t->seal);
     buf_put_chain(t->raw);
     buf_put(t->out);
     buf_put(t->early);
@@ -652,11 +716,13 @@ record_size(struct tls *t)
 static bool
 write_record(struct tls *t, const void *from, size_t len)
 {
-    size_t done;
+    size_t done = len;
     int r;
 
     /* Before the handshake is complete (early data) we may speak already (RFC 8446, 4.2.10). */
-    if (SSL_is_init_finished(t->ssl))
+    if (tls_seal_has_keys(&t->seal) && SSL_is_init_finished(t->ssl))
+        r = seal(t, TLS_CONTENT_DATA, from, len);
+    else if (SSL_is_init_finished(t->ssl))
         r = SSL_write_ex(t->ssl, from, len, &done);
     else
         r = SSL_write_early_data(t->ssl, from, len, &done);
@@ -924,6 +990,7 @@ farewell(struct tls *t)
         free(f);
         return;
     }
+    loop_del(&t->c->watch); /* while there are two, the end of one does not take it out */
     f->watch.on_event = farewell_on_event;
     if (!loop_add(&f->watch, fd)) {
         close(fd);

@@ -8,6 +8,7 @@
 
 #include "worker/tls/tls.h"
 #include "worker/tls/tls_context.h"
+#include "worker/tls/tls_seal.h"
 
 enum tls_state {
     TLS_HELLO, /* the first bytes are awaited; no `ssl` yet */
@@ -29,12 +30,15 @@ struct tls {
     bool said_close;          /* close_notify is in `out` or gone */
     bool fin_wanted;          /* FIN behind what is in `out` */
     bool client;
-    struct buf *raw;     /* bytes of the peer that were read before `ssl` was there */
-    struct buf *out;     /* records on their way out; NULL when there are none */
-    uint32_t out_size;   /* of the next `out` */
-    uint32_t small_sent; /* bytes sent in small records */
-    uint64_t wrote_ms;   /* clock_ms of the last write */
-    struct task flush;   /* sends `out` before the loop waits */
+    struct buf *raw;      /* bytes of the peer that were read before `ssl` was there */
+    struct buf *out;      /* records on their way out; NULL when there are none */
+    uint32_t out_size;    /* of the next `out` */
+    uint32_t small_sent;  /* bytes sent in small records */
+    uint64_t wrote_ms;    /* clock_ms of the last write */
+    struct task flush;    /* sends `out` before the loop waits */
+    struct tls_seal seal; /* the keys of what we send */
+    uint8_t
+        control; /* type of the record that the library writes next, an enum tls_content; 0: data */
     void (*below)(struct watch *w, unsigned bits); /* the connection's own handler of events */
 
     /* The handshake. */

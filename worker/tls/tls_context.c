@@ -44,6 +44,7 @@ tls_shared_new(struct arena *a, struct str conf_dir)
     hash_init(&s->contexts, a);
     hash_init(&s->certificates, a);
     vec_init(&s->all, a, sizeof(struct tls_certificate *));
+    vec_init(&s->computed, a, sizeof(struct tls_certificate *));
     hash_init(&s->passwords, a);
     return s;
 }
@@ -196,6 +197,7 @@ use_certificates(struct conf_load *l, struct tls_shared *shared, const struct tl
     uint32_t i = 0;
 
     vec_init(&c->certificates, shared->arena, sizeof(struct tls_certificate *));
+    vec_init(&c->computed, shared->arena, sizeof(struct tls_certificate *));
     c->broken = s->certificates.len > 0;
     VEC_FOREACH (f, struct tls_file, &s->certificates) {
         struct tls_certificate *certificate;
@@ -206,6 +208,8 @@ use_certificates(struct conf_load *l, struct tls_shared *shared, const struct tl
                                 STR(f->path));
         if (tls_dynamic_is(f, VEC_AT(&s->keys, struct tls_file, i))) {
             c->dynamic = true;
+            if (!tls_certificate_compute(l, shared, s, i, c))
+                return false;
         } else {
             certificate = tls_certificate_get(l, shared, s, i);
             if (certificate == NULL || !use_certificate(l, certificate, c, bind))
@@ -260,7 +264,8 @@ options_of(const struct tls_settings *s)
     };
     /* IGNORE_UNEXPECTED_EOF: many clients leave without close_notify, and HTTP frames its messages by itself.
      * NO_ANTI_REPLAY: it knows the tickets of one process only, so it would protect nothing and refuse most. */
-    uint64_t options = SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_ANTI_REPLAY;
+    uint64_t options = SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_ANTI_REPLAY |
+                       SSL_OP_ENABLE_KTLS;
 
     if (!s->client)
         options |= SSL_OP_IGNORE_UNEXPECTED_EOF;

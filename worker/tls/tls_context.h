@@ -21,6 +21,7 @@ struct tls_context {
     const struct tls_ticket_keys *ticket_keys; /* of files; NULL: those in the zone */
     struct vec staples;                        /* of struct tls_staple * */
     struct vec certificates; /* of struct tls_certificate *: those without variables */
+    struct vec computed;     /* of struct tls_certificate *: those with variables */
     bool broken;             /* none of its certificates is good: handshakes are refused */
     bool dynamic;            /* some have variables in their names */
     bool by_connection;      /* each connection is given the certificates that are good now */
@@ -30,11 +31,12 @@ struct tls_context {
 /* What the contexts of one configuration have in common: each file is read once. */
 struct tls_shared {
     struct arena *arena;
-    struct str conf_dir;      /* what relative names are relative to; ends with '/' */
-    struct hash contexts;     /* by settings: struct tls_context * */
-    struct hash certificates; /* by paths: struct tls_certificate *, but for those with variables */
-    struct vec all;           /* the same, in the order of the text */
-    struct hash passwords;    /* by path: struct str *, the lines of a password file */
+    struct str conf_dir;       /* what relative names are relative to; ends with '/' */
+    struct hash contexts;      /* by settings: struct tls_context * */
+    struct hash certificates;  /* by paths: struct tls_certificate * */
+    struct vec all;            /* those without variables, in the order of the text */
+    struct vec computed;       /* those with variables: what connections use has other places */
+    struct hash passwords;     /* by path: struct str *, the lines of a password file */
     struct zone_spec *staples; /* OCSP responses for stapling; NULL: nobody uses them */
     struct zone_spec *tickets; /* of the keys of our own making; NULL: nobody uses them */
     struct zone_spec *expiry;  /* of what has been said of certificates; NULL: there are none */

@@ -95,9 +95,9 @@ add_servers(struct text *t, const struct tls_certificate *c)
 }
 
 static void
-add_row(struct text *t, const struct tls_certificate *c)
+add_row(struct text *t, const struct tls_certificate *c, const char *state)
 {
-    text_add(t, str_c(state_of(c)));
+    text_add(t, str_c(state));
     if (c->pair != NULL)
         add_facts(t, c->pair);
     else
@@ -113,13 +113,22 @@ add_row(struct text *t, const struct tls_certificate *c)
 static void
 answer_certs(uint32_t from, struct text *t)
 {
-    uint32_t i = from < of->all.len ? from : of->all.len;
+    uint32_t all = of->all.len, total = all + of->computed.len, i = from < total ? from : total;
     struct text rows;
 
     text_init(&rows, NULL);
-    for (; i < of->all.len && rows.len < PAGE_BYTES; i++)
-        add_row(&rows, *VEC_AT(&of->all, struct tls_certificate *, i));
-    text_fmt(t, "%u %u\n", of->all.len, i);
+    for (; i < total && rows.len < PAGE_BYTES; i++) {
+        const struct tls_certificate *c;
+
+        if (i < all) {
+            c = *VEC_AT(&of->all, struct tls_certificate *, i);
+            add_row(&rows, c, state_of(c));
+        } else {
+            c = *VEC_AT(&of->computed, struct tls_certificate *, i - all);
+            add_row(&rows, c, "by connection");
+        }
+    }
+    text_fmt(t, "%u %u\n", total, i);
     text_add(t, text_str(&rows));
     text_free(&rows);
 }
@@ -129,6 +138,8 @@ answer_status(struct text *t)
 {
     unsigned isolated = 0, expired = 0, expiring = 0;
 
+    if (of->computed.len > 0)
+        text_fmt(t, "certificates by connection: %u lines with variables\n", of->computed.len);
     if (of->all.len == 0)
         return;
     VEC_FOREACH (c, struct tls_certificate *, &of->all) {

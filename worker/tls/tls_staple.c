@@ -31,11 +31,14 @@ enum {
     KEY = 32,
 };
 
+#define IGNORED "\"ssl_stapling\" ignored, %s certificate \"%.*s\""
+
 /* What is stapled to one certificate of one context. */
 struct tls_staple {
     struct tls_context *context;
     struct tls_certificate *certificate;
     bool of_file;   /* ssl_stapling_file: never asked for */
+    bool aimed;     /* what is below is known, so that the leaf can be asked for */
     struct str url; /* of the responder */
     X509 *leaf;     /* the one that all this is about: it may be renewed */
     X509 *issuer;
@@ -61,6 +64,7 @@ staple_drop(struct tls_staple *s)
     free(s->der);
     s->der = NULL;
     s->len = 0;
+    s->refresh_ms = 0;
 }
 
 static void
@@ -126,21 +130,14 @@ named_responder(X509 *leaf, struct arena *a)
     return url;
 }
 
-/* Turns to the certificate as it is now. NULL: good; else why nothing can be asked, with *url where it is to blame. */
+/* NULL: good; else why nobody can be asked about the leaf. */
 static const char *
-aim(struct tls_staple *s, struct arena *a)
+find_responder(struct tls_staple *s, struct arena *a)
 {
     const struct tls_settings *set = &s->context->settings;
-    const struct tls_pair *p = s->certificate->pair;
     struct tls_ocsp_url parts;
 
-    X509_free(s->leaf);
-    X509_free(s->issuer);
-    s->issuer = NULL;
-    s->leaf = p->leaf;
-    X509_up_ref(s->leaf);
-    staple_drop(s);
-    s->issuer = find_issuer(s->context, p);
+    s->issuer = find_issuer(s->context, s->certificate->pair);
     if (s->issuer == NULL)
         return "issuer certificate not found for";
     s->url =
@@ -156,6 +153,31 @@ aim(struct tls_staple *s, struct arena *a)
         break;
     }
     return tls_ocsp_key(s->leaf, s->issuer, s->key) ? NULL : "no memory for the";
+}
+
+/* Turns to the certificate as it is now. NULL: good; else why nothing is stapled to it. */
+static const char *
+aim(struct tls_staple *s, struct arena *a)
+{
+    const char *why;
+
+    X509_free(s->leaf);
+    X509_free(s->issuer);
+    s->issuer = NULL;
+    s->leaf = s->certificate->pair->leaf;
+    X509_up_ref(s->leaf);
+    staple_drop(s);
+    s->failures = 0;
+    why = find_responder(s, a);
+    s->aimed = why == NULL;
+    return why;
+}
+
+/* False: the certificate has been renewed. (With ssl_certificate_error isolate there may be none yet.) */
+static bool
+is_current(const struct tls_staple *s)
+{
+    return s->certificate->pair == NULL || s->leaf == s->certificate->pair->leaf;
 }
 
 /* ---- responses from files ---- */
@@ -201,7 +223,6 @@ read_file(struct conf_load *l, struct tls_staple *s)
     bool good;
 
     arena_init(&a, 4096);
-    s->of_file = true;
     s->leaf = s->certificate->pair->leaf;
     X509_up_ref(s->leaf);
     good =
@@ -267,14 +288,15 @@ add_staple(struct conf_load *l, struct tls_shared *shared, struct tls_context *c
     *slot = s;
     s->context = c;
     s->certificate = certificate;
-    if (c->settings.stapling_file.path.len > 0)
+    s->of_file = c->settings.stapling_file.path.len > 0;
+    if (certificate->pair == NULL)
+        return true;
+    if (s->of_file)
         return read_file(l, s);
     why = aim(s, shared->arena);
-    if (why == NULL)
-        return true;
-    conf_warn_at(l, certificate->file.pos, "\"ssl_stapling\" ignored, %s certificate \"%.*s\"", why,
-                 STR(tls_pem_shown(certificate->file.path)));
-    s->of_file = true; /* nobody to ask, until a reload */
+    if (why != NULL)
+        conf_warn_at(l, certificate->file.pos, IGNORED, why,
+                     STR(tls_pem_shown(certificate->file.path)));
     return true;
 }
 
@@ -293,7 +315,7 @@ tls_staple_set_up(struct conf_load *l, struct tls_shared *shared, struct tls_con
     if (shared->staples == NULL && c->settings.stapling_file.path.len == 0)
         return false;
     VEC_FOREACH (at, struct tls_certificate *, &c->certificates) {
-        if ((*at)->pair != NULL && !add_staple(l, shared, c, *at))
+        if (!add_staple(l, shared, c, *at))
             return false;
     }
     return true;
@@ -438,15 +460,31 @@ ask(struct tls_staple *s)
         try_again(s);
 }
 
+/* To the certificate that has come in the old one's place. */
+static void
+turn(struct tls_staple *s)
+{
+    const char *why;
+
+    if (s->asked != NULL) {
+        tls_ocsp_cancel(s->asked);
+        s->asked = NULL;
+        unclaim(s);
+    }
+    why = aim(s, s->context->shared->arena);
+    if (why != NULL)
+        log_warn(0, IGNORED, why, STR(tls_pem_shown(s->certificate->file.path)));
+}
+
 static void
 on_time(struct timer *timer)
 {
     struct tls_staple *s = CONTAINER_OF(timer, struct tls_staple, timer);
 
-    if (s->leaf != s->certificate->pair->leaf && aim(s, s->context->shared->arena) != NULL) {
-        try_again(s);
+    if (!is_current(s))
+        turn(s);
+    if (!s->aimed)
         return;
-    }
     take_kept(s);
     if (s->der != NULL && s->refresh_ms > clock_ms)
         timer_set(&s->timer, s->refresh_ms - clock_ms);
@@ -478,8 +516,7 @@ void
 tls_staple_renew(struct tls_context *c)
 {
     VEC_FOREACH (s, struct tls_staple *, &c->staples) {
-        if ((*s)->timer.on_time != NULL && (*s)->leaf != (*s)->certificate->pair->leaf &&
-            (*s)->asked == NULL)
+        if ((*s)->timer.on_time != NULL && !is_current(*s))
             timer_set(&(*s)->timer, 1);
     }
 }

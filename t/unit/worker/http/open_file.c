@@ -344,6 +344,78 @@ TEST(contents_in_memory)
     end();
 }
 
+/* A file of so many bytes, settled. */
+static void
+write_large(const char *name, off_t size)
+{
+    write_file(name, "");
+    CHECK_EQ(truncate(in_dir(name), size), 0);
+    age_file(name, 1600000000);
+}
+
+TEST(contents_that_are_read_again_and_again)
+{
+    enum { MB = 1024 * 1024 };
+    struct open_file *f, *other[16];
+    char name[16];
+
+    begin(100);
+    options.want_body = true;
+    write_large("a", MB);
+    f = get("a");
+    open_file_copied(f);
+    CHECK(f->body == NULL, "once is not again");
+    open_file_put(f);
+    f = get("a");
+    open_file_copied(f);
+    REQUIRE(f->body != NULL);
+    CHECK(f->is_hot && f->body[0] == '\0' && f->body[MB - 1] == '\0');
+    open_file_copied(f);
+    open_file_put(f);
+
+    write_large("larger", MB + 1);
+    f = get("larger");
+    open_file_copied(f);
+    open_file_copied(f);
+    CHECK(f->body == NULL, "too large");
+    open_file_put(f);
+
+    write_large("new", MB);
+    age_file("new", 1699999999);
+    f = get("new");
+    open_file_copied(f);
+    open_file_copied(f);
+    CHECK(f->body == NULL, "changed just now");
+    open_file_put(f);
+
+    for (unsigned i = 0; i < 16; i++) {
+        snprintf(name, sizeof(name), "%u", i);
+        write_large(name, MB);
+        other[i] = get(name);
+        open_file_copied(other[i]);
+        open_file_copied(other[i]);
+        CHECK_EQ(other[i]->body != NULL, i < 15, "16 MB of all");
+    }
+    for (unsigned i = 0; i < 16; i++)
+        open_file_put(other[i]);
+    open_file_cache_clear(options.cache);
+    f = get("15");
+    open_file_copied(f);
+    open_file_copied(f);
+    CHECK(f->body != NULL, "there is room again");
+    open_file_put(f);
+    end();
+
+    begin(0);
+    write_large("a", MB);
+    f = get("a");
+    open_file_copied(f);
+    open_file_copied(f);
+    CHECK(f->body == NULL, "no cache");
+    open_file_put(f);
+    end();
+}
+
 /* ---- symbolic links ---- */
 
 static const struct {
