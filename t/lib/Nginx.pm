@@ -9,6 +9,7 @@
 package Nginx;
 use v5.36;
 use parent -norequire, 'Weir';
+use version ();
 use Weir ();
 
 sub name ($class)      { 'nginx' }
@@ -19,6 +20,12 @@ sub binary ($class) {
         return $path if -x $path;
     }
     return undef;
+}
+
+# Whether the installed nginx is of this version or a later one.
+sub is_at_least ($class, $wanted) {
+    state $installed = `@{[$class->binary]} -v 2>&1` =~ m{nginx/([\d.]+)} ? version->parse("v$1") : die "nginx -v tells no version\n";
+    return $installed >= version->parse("v$wanted");
 }
 
 sub beside ($class, %option) {
