@@ -19,7 +19,7 @@ my %files = (
     'html/loop.html' => 'L<!--# include virtual="/loop.html" -->M', 'html/err.html' => '<!--# foo -->', 'html/raw.html' => '<!--# echo var="uri" -->',
     'html/set.html'  => '<!--# set var="inner" value="I" -->[outer=<!--# echo var="outer" -->]',
     'html/q.html'    => '[<!--# echo var="query_string" -->|<!--# echo var="uri" -->|<!--# echo var="request_uri" -->|<!--# echo var="request_method" -->]',
-    'html/set1.html' => '<!--# if expr="$arg_m = /(x)/" -->S<!--# endif -->', 'html/empty.html' => '<!--# include virtual="" -->', 'html/date.html' => '<!--# echo var="date_gmt" -->',
+    'html/set1.html' => '<!--# if expr="$arg_m = /(x)/" -->S<!--# endif -->', 'html/empty.html' => '<!--# include virtual="" -->|<!--# include file="" -->', 'html/date.html' => '<!--# echo var="date_gmt" -->',
     'html/stubs.html' => '<!--# block name="c" -->C<!--# endblock -->(<!--# include virtual="/page404" stub="b" -->)',
     'html/big.html'   => join('', map { sprintf "%06d <b>text</b> <!--# echo var=\"arg_a\" --><!-- no command -->\n", $_ } 1 .. 4000) . '<!--# include virtual="/inc.html" -->',
     'html/many.html'  => join('', map { qq(<!--# include virtual="/inc.html" -->$_<!--# include virtual="/o/ok" -->\n) } 1 .. 150),
@@ -275,7 +275,7 @@ x<!--# echo var="arg_a" --><!--# echo var="arg_m" -->y
 %%
 <!--# include virtual="/%71.html" -->|<!--# include virtual="/q%2ehtml?%41" -->|<!--# include virtual="/q%00" -->
 %%
-<!--# include -->|<!--# include file="" -->|<!--# include file="$nothing" -->|<!--# include virtual="$nothing" -->|<!--# include virtual="$arg_e" -->|<!--# include virtual="/inc.html" file="inc.html" -->
+<!--# include -->|<!--# include file="$nothing" -->|<!--# include virtual="$nothing" -->|<!--# include virtual="$arg_e" -->|<!--# include virtual="/inc.html" file="inc.html" -->
 %%
 <!--# include virtual="/missing.html" -->|x
 %%
