@@ -2,7 +2,8 @@
 /*
  * ctl.c - finds the master of a configuration, asks it, and shows the answer.
  *
- * The configuration is needed for its pid path only, beside which the control socket lies: it may be broken.
+ * The configuration is needed for its pid path only, beside which the control socket lies: its text is read and no file
+ * that it names, and it may be broken.
  */
 #include "master/ctl.h"
 
@@ -23,7 +24,6 @@
 #include "master/diff_command.h"
 #include "master/explain.h"
 #include "master/handoff.h"
-#include "master/master_conf.h"
 #include "master/pidfile.h"
 #include "master/preflight.h"
 #include "master/report.h"
@@ -36,31 +36,42 @@ enum {
 
 struct ctl {
     struct arena arena;
-    struct report report; /* of the load */
-    bool loaded;
+    struct report report; /* of reading the text */
     struct str pid_path, ctl_path;
     int status; /* to exit with, when one of several questions has no answer */
 };
+
+/* The path of the line `pid` among those of the main context; ptr NULL: none, or memory. */
+static struct str
+named_pid_path(const struct config *c, struct arena *a)
+{
+    for (const struct conf_node *n = c->tree; n != NULL; n = n->next) {
+        if (!n->block && n->n == 2 && str_eq(n->args[0], S("pid")))
+            return options_absolute(a, c->prefix, n->args[1]);
+    }
+    return STR_NONE;
+}
 
 static bool
 find_paths(const struct options *o, struct ctl *t)
 {
     struct conf_options co;
+    struct arena nodes;
     struct config *c;
 
     arena_init(&t->arena, 16384);
     report_init(&t->report, &t->arena);
     if (!options_conf(o, &t->arena, &co))
         return false;
-    c = config_load(&co, &t->arena, &t->report.messages);
-    t->loaded = c != NULL;
-    if (c != NULL)
-        t->pid_path = c->core.pid_path;
-    else if (core_seen_pid_path().ptr != NULL)
-        t->pid_path = core_seen_pid_path();
-    else
+    c = config_read(&co, &t->arena, &t->report.messages, &nodes);
+    if (c == NULL)
+        return false;
+    t->pid_path = named_pid_path(c, &t->arena);
+    if (t->pid_path.ptr == NULL)
         t->pid_path = options_built_in(&t->arena, co.prefix, WEIR_PID_PATH);
     t->ctl_path = pidfile_sibling(&t->arena, t->pid_path, ".ctl");
+    arena_free(&nodes);
+    config_free(c);
     return t->pid_path.ptr != NULL && t->ctl_path.ptr != NULL;
 }
 
@@ -201,8 +212,7 @@ say_no_answer(const struct ctl *t, bool nobody)
         return EXIT_NO_ANSWER;
     }
     fprintf(stderr, "weirctl: no master answers on %.*s: %s\n", STR(t->ctl_path), strerror(errno));
-    if (!t->loaded)
-        report_print(&t->report, LOG_LEVEL_ERROR);
+    report_print(&t->report, LOG_LEVEL_ERROR);
     return EXIT_NO_ANSWER;
 }
 
@@ -453,7 +463,7 @@ ctl_signal(const struct options *o)
             break;
         }
     }
-    if (!t.loaded) {
+    if (report_failed(&t.report)) {
         report_print(&t.report, LOG_LEVEL_ERROR);
         return EXIT_ERROR;
     }

@@ -107,15 +107,20 @@ handoff_get_held(struct str *fields, struct str *rest, struct arena *a, struct h
 }
 
 void
+handoff_put_file(struct text *t, const char *tag, const struct conf_file *f)
+{
+    text_fmt(t, "file %s %zu", tag, f->text.len);
+    lines_put_str(t, f->path);
+    text_char(t, '\n');
+    text_add(t, f->text);
+    text_char(t, '\n');
+}
+
+void
 handoff_put_files(struct text *t, const char *tag, const struct vec *files)
 {
-    VEC_FOREACH (f, struct conf_file, files) {
-        text_fmt(t, "file %s %zu", tag, f->text.len);
-        lines_put_str(t, f->path);
-        text_char(t, '\n');
-        text_add(t, f->text);
-        text_char(t, '\n');
-    }
+    VEC_FOREACH (f, struct conf_file, files)
+        handoff_put_file(t, tag, f);
 }
 
 bool

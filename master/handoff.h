@@ -30,6 +30,7 @@ void handoff_put_held(struct text *t, const struct held *h);
 /* Behind the key `held`; *rest is moved over the line that follows it. */
 bool handoff_get_held(struct str *fields, struct str *rest, struct arena *a, struct held *h);
 /* Raw bytes behind a line `file TAG LENGTH PATH`. */
+void handoff_put_file(struct text *t, const char *tag, const struct conf_file *f);
 void handoff_put_files(struct text *t, const char *tag, const struct vec *files);
 bool handoff_get_file(struct str *fields, struct str *rest, struct arena *a, struct str *tag,
                       struct conf_file *file);

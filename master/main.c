@@ -11,6 +11,7 @@
 #include <openssl/opensslv.h>
 
 #include "build/config.h"
+#include "common/base/heap.h"
 #include "common/event/signal.h"
 #include "common/log/log.h"
 #include "common/log/log_conf.h"
@@ -154,6 +155,38 @@ look_at_name(const char *path, bool *ctl)
     *ctl = strcmp(name, "weirctl") == 0;
 }
 
+static void *
+tls_alloc(size_t bytes, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return heap_alloc(bytes);
+}
+
+static void *
+tls_realloc(void *p, size_t bytes, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return heap_realloc(p, bytes);
+}
+
+static void
+tls_free(void *p, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    heap_free(p);
+}
+
+/* Before the library has allocated anything: it refuses afterwards, and stays with malloc. */
+static void
+wire_library_memory(void)
+{
+    if (heap_init())
+        (void)CRYPTO_set_mem_functions(tls_alloc, tls_realloc, tls_free);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -162,6 +195,7 @@ main(int argc, char **argv)
     struct error err = { 0 };
     bool ctl;
 
+    wire_library_memory();
     look_at_name(argc > 0 ? argv[0] : "weir", &ctl);
     if (!wire_modules() || !kept_init(&kept, argc, argv, &err)) {
         fprintf(stderr, "%s: %s\n", log_program, err.text);

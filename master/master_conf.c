@@ -44,14 +44,6 @@ struct core_conf {
     struct conf_pos affinity_pos;
 };
 
-static char seen_pid_path[4096];
-
-struct str
-core_seen_pid_path(void)
-{
-    return seen_pid_path[0] != '\0' ? str_c(seen_pid_path) : STR_NONE;
-}
-
 static bool
 set_user(struct conf_load *l, const struct directive *d UNUSED, struct conf_node *n, void *conf)
 {
@@ -100,17 +92,6 @@ set_worker_processes(struct conf_load *l, const struct directive *d UNUSED, stru
         conf_hint(l, "from 1 to %d, or \"auto\"", WORKERS_MAX);
         return false;
     }
-    return true;
-}
-
-static bool
-set_pid(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
-{
-    struct core_conf *c = conf;
-
-    if (!conf_set_path(l, d, n, conf))
-        return false;
-    str_to_c(c->s.pid_path, seen_pid_path, sizeof(seen_pid_path));
     return true;
 }
 
@@ -324,7 +305,6 @@ core_init(struct conf_load *l, struct scope *s UNUSED, void *conf)
     struct core_conf *c = conf;
     struct config *config = conf_config(l);
 
-    seen_pid_path[0] = '\0';
     regex_use_jit(true);
     c->s.uid = (uid_t)-1;
     c->s.gid = (gid_t)-1;
@@ -395,7 +375,7 @@ static const struct conf_name debug_points[] = {
 static const struct directive core_directives[] = {
     D_CALL("user", CTX_MAIN, ARGS(1, 2), set_user),
     D_CALL("worker_processes", CTX_MAIN, ARGS(1, 1), set_worker_processes, DEFAULT(1)),
-    D_CALL("pid", CTX_MAIN, ARGS(1, 1), set_pid, FIELD(struct core_conf, s.pid_path)),
+    D_PATH("pid", CTX_MAIN, struct core_conf, s.pid_path),
     D_PATH("lock_file", CTX_MAIN, struct core_conf, lock_path,
            .help = "without effect: no lock of weir's is a file"),
     D_FLAG("daemon", CTX_MAIN, struct core_conf, s.daemon, DEFAULT(on)),

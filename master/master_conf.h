@@ -7,10 +7,5 @@
 #include "common/module.h"
 
 extern struct module core_module;
-/*
- * The pid path that the last load has seen, also of a load that failed: the control tool has to find the master of a
- * configuration that is broken. ptr NULL when there was none. Valid until the next load.
- */
-struct str core_seen_pid_path(void);
 
 #endif

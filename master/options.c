@@ -178,6 +178,12 @@ absolute(struct arena *a, struct str base, struct str path, bool directory)
 }
 
 struct str
+options_absolute(struct arena *a, struct str prefix, struct str path)
+{
+    return absolute(a, prefix, path, false);
+}
+
+struct str
 options_built_in(struct arena *a, struct str prefix, const char *path)
 {
     struct str built = str_c(path), root = S(WEIR_PREFIX "/");

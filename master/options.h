@@ -25,6 +25,8 @@ struct options {
 bool options_parse(int argc, char **argv, bool ctl, struct options *o, struct error *err);
 /* Absolute paths for the loader, from the arena. False when memory is out. */
 bool options_conf(const struct options *o, struct arena *a, struct conf_options *to);
+/* A path of the configuration, relative to the prefix. Absolute, from the arena; ptr NULL when memory is out. */
+struct str options_absolute(struct arena *a, struct str prefix, struct str path);
 /*
  * A path that was built in, against the prefix of this run: what configure put under its prefix moves with -p.
  * Absolute, from the arena; ptr NULL when memory is out.

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/base/heap.h"
 #include "common/base/rand.h"
 #include "common/log/log.h"
 #include "common/module.h"
@@ -164,6 +165,7 @@ run_child(struct master *m, const struct seat *seat, uint32_t slot, uint64_t inc
     start_leave_terminal(m);
     lock_init_process();
     rand_after_fork();
+    heap_after_fork();
     timer_reset_after_fork();
     if (!loop_reset_after_fork(&err)) {
         log_alert(0, "%s", err.text);

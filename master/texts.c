@@ -171,7 +171,10 @@ texts_memfd(const struct master *m, struct error *err)
     TEXT_LIT(&t, "\nconf");
     lines_put_str(&t, m->config->conf_path);
     text_char(&t, '\n');
-    handoff_put_files(&t, "now", &m->good_files);
+    VEC_FOREACH (f, struct conf_file, &m->good_files) {
+        if (!conf_file_is_pipe(f))
+            handoff_put_file(&t, "now", f);
+    }
     if (t.failed)
         error_set(err, "out of memory");
     else

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/heap.h"
 #include "common/base/rand.h"
 #include "common/event/loop.h"
 #include "common/event/signal.h"
@@ -30,13 +31,16 @@
 
 enum {
     EXIT_FATAL = 2, /* to start another one would not help: nginx's exit status for it */
+    HEAP_KEPT = 1024 * 1024,
+    TRIM_AFTER_MS = 1000, /* so long must memory be spare */
+    TRIM_STEP_MS = 10,    /* between the parts of it */
 };
 
 static struct inherit *inherited;
 static struct channel channel;
 static bool has_channel;
 static struct task turn_hook;
-static struct timer deadline;
+static struct timer deadline, trim_timer;
 static const struct msg_none nothing;
 
 /* ---- states ---- */
@@ -98,11 +102,28 @@ quit(void)
     set_deadline(inherited->config->core.shutdown_timeout_ms);
 }
 
+static void
+on_trim_time(struct timer *t)
+{
+    if (heap_trim(HEAP_KEPT))
+        timer_set(t, TRIM_STEP_MS);
+}
+
+/* After many connections have gone. */
+static void
+trim_later(void)
+{
+    trim_timer.on_time = on_trim_time;
+    timer_set(&trim_timer, TRIM_AFTER_MS);
+}
+
 /* Ends a worker that has nothing left to do. Each turn while it leaves, so it needs no notice of the last close. */
 static void
 on_turn(struct task *t)
 {
     (void)t;
+    if (heap_spare() > HEAP_KEPT && !timer_pending(&trim_timer))
+        trim_later();
     if (worker_state < WORKER_DRAINING)
         return;
     if (worker_state == WORKER_QUITTING)

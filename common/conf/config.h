@@ -17,9 +17,17 @@
 
 /* A text that was read: for messages, -T, hand-over and rollback. */
 struct conf_file {
-    struct str path; /* as nginx names it; "command line" for -g */
+    struct str path; /* as nginx names it; "command line" for -g; CONF_PIPE with a path */
     struct str text;
 };
+
+/* In front of the path of a pipe whose content is kept like a text: it may be a secret. */
+#define CONF_PIPE "pipe:"
+static inline bool
+conf_file_is_pipe(const struct conf_file *f)
+{
+    return str_starts(f->path, S(CONF_PIPE));
+}
 
 struct conn;
 /* One address that some server {} listens on. */

@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 
+#include "common/base/error.h"
 #include "common/base/vec.h"
 #include "common/conf/scope.h"
 
@@ -197,6 +198,13 @@ bool conf_set_nothing(struct conf_load *l, const struct directive *d, struct con
 /* ---- what setters and finish functions may ask of the loader ---- */
 
 struct arena *conf_arena(struct conf_load *l); /* the cycle's */
+/*
+ * The content of a file of at most `max` bytes that may be a pipe: the caller's copy, from the cycle's arena. What a pipe
+ * says it says once, so it is kept with the texts of the configuration, for whoever loads them after a hand-over. Waits
+ * until somebody writes to a pipe. False with *err.
+ */
+bool conf_read_content(struct conf_load *l, struct str path, size_t max, struct str *content,
+                       struct error *err);
 /*
  * After errors, finish is called for settings without damage, and `loaded` of modules that say they cope, to find
  * further errors. Whether a line of the module has an error, in the scope or around it; NULL: in any scope.

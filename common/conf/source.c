@@ -16,6 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/conf/directive.h"
+#include "common/sys/file.h"
+
 enum {
     PIPE_WAIT_MS = 5000, /* how long a pipe or device may keep us waiting for its next bytes */
 };
@@ -196,6 +199,43 @@ source_globals(struct conf_load *l)
     }
     index = add_file(l, globals_path, text, (struct conf_pos){ 0, 0, 0 });
     return index != SOURCE_NONE && check_bytes(l, index) ? index : SOURCE_NONE;
+}
+
+/* As a file of the configuration, by a name that no `include` has. */
+static bool
+keep_content(struct conf_load *l, struct str name, struct str content)
+{
+    struct str copy = arena_str(&l->config->arena, content);
+
+    return copy.ptr != NULL && add_file(l, name, copy, (struct conf_pos){ 0, 0, 0 }) != SOURCE_NONE;
+}
+
+bool
+conf_read_content(struct conf_load *l, struct str path, size_t max, struct str *content,
+                  struct error *err)
+{
+    struct arena *a = &l->config->arena;
+    struct str name = arena_fmt(a, CONF_PIPE "%.*s", STR(path));
+    const uint32_t *found = name.ptr != NULL ? hash_get(&l->files_by_path, name) : NULL;
+    const struct conf_file *kept = name.ptr != NULL ? hash_get(&l->texts_by_path, name) : NULL;
+    struct stat st;
+    bool ok = name.ptr != NULL;
+
+    if (found != NULL) {
+        *content = arena_str(a, VEC_AT(&l->config->files, struct conf_file, *found)->text);
+    } else if (kept != NULL) {
+        *content = arena_str(a, kept->text);
+        ok = keep_content(l, name, kept->text);
+    } else if (ok) {
+        if (!file_read(a, path.ptr, max, content, err))
+            return false;
+        if (stat(path.ptr, &st) != 0 || !S_ISREG(st.st_mode))
+            ok = keep_content(l, name, *content);
+    }
+    if (ok && content->ptr != NULL)
+        return true;
+    error_set(err, "out of memory");
+    return false;
 }
 
 static bool

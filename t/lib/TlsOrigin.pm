@@ -5,7 +5,7 @@
 #
 # Keys: cert, key (that of cert by default), ca (clients are asked for a certificate of it), required (they have to have
 # one), crl; min and max ('TLSv1.2'), ciphers, alpn ([..]), tickets (0: sessions by ID), sessions (0: none is resumed),
-# names ({ name => cert }: another certificate by SNI), no_notify (closes without close_notify), plain (answers "plain
+# no_context (with ca: breaks off when a session is resumed, as careless servers do), record (bytes of the largest one), names ({ name => cert }: another certificate by SNI), no_notify (closes without close_notify), plain (answers "plain
 # text" in place of a handshake), silent (never answers a handshake), hang_up (closes in the middle of it).
 # A request's `tls` has what its handshake was: name, protocol, cipher, alpn, reused, client (subject); handshakes has all.
 
@@ -35,10 +35,11 @@ sub context ($tls, $cert) {
     Net::SSLeay::CTX_set_options($ctx, Net::SSLeay::OP_NO_TICKET()) if !($tls->{tickets} // 1);
     Net::SSLeay::CTX_set_session_cache_mode($ctx, 0) if !($tls->{sessions} // 1);
     Net::SSLeay::CTX_set_num_tickets($ctx, 0) if !($tls->{sessions} // 1);
-    Net::SSLeay::CTX_set_session_id_context($ctx, 'origin', 6);
+    Net::SSLeay::CTX_set_session_id_context($ctx, 'origin', 6) if !$tls->{no_context};
     Net::SSLeay::CTX_set_min_proto_version($ctx, $version{ $tls->{min} // 'TLSv1.2' });
     Net::SSLeay::CTX_set_max_proto_version($ctx, $version{ $tls->{max} }) if $tls->{max};
     Net::SSLeay::CTX_set_cipher_list($ctx, $tls->{ciphers}) if $tls->{ciphers};
+    Net::SSLeay::CTX_ctrl($ctx, 52, $tls->{record}, 0) if $tls->{record};    # SSL_CTRL_SET_MAX_SEND_FRAGMENT
     Net::SSLeay::CTX_set_alpn_select_cb($ctx, $tls->{alpn}) if $tls->{alpn};
     if ($tls->{ca}) {
         Net::SSLeay::CTX_load_verify_locations($ctx, $tls->{ca}, '') or die errors();

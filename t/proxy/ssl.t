@@ -79,6 +79,13 @@ like($weir->get('/to')->field('Location'), qr{^http://localhost(?::\d+)?/to/ther
 is(seen('/keys')->{protocol}, 'TLSv1.3', 'proxy_ssl_key_log');
 like($weir->wait_log(qr/^(SERVER_HANDSHAKE_TRAFFIC_SECRET [0-9a-f]{64} [0-9a-f]+)$/m, 'keys.log'), qr/^SERVER/, 'has the secrets of its sessions');
 
+# A name that nobody can send is the request's fault, not the origin's.
+my $fragile = Weir->new(http => "upstream u { server $o max_fails=1 fail_timeout=1h; server $o max_fails=1 fail_timeout=1h; }",
+    location => 'proxy_ssl_server_name on; proxy_ssl_name $arg_name; proxy_pass https://u;');
+is($fragile->get('/?name=' . 'a' x 256)->status, 500, 'a name that is too long');
+is($fragile->get('/?name=' . 'a' x 255)->body, 'tls', 'one that is not; the origins have not failed');
+like($fragile->error_log, qr/\[error\] .*the name for SNI is too long while connecting to upstream/, 'the log has the reason');
+
 # ---- bodies
 
 for my $way ('', '/direct') {
@@ -172,6 +179,19 @@ CONF
     is($server->last_request->{tls}{client}, '/CN=client', "$name: with the certificate in it");
     is($reused->('/name?name=x'), 0, "$name: nor with another SNI");
     is($reused->('/name?name=x'), 1, "$name: which has its own");
+}
+
+# A server that breaks off when its own session is resumed: a full handshake follows, and nobody notices.
+for my $max ('TLSv1.2', 'TLSv1.3') {
+    my $careless = Origin->new(tls => { %tls, max => $max, no_context => 1 }, $script->('tls'));
+    my $c        = $careless->address;
+    my $w        = Weir->new(http => "upstream u { server $c max_fails=1 fail_timeout=1h; server $c max_fails=1 fail_timeout=1h; keepalive 0; }",
+        location => 'proxy_pass https://u;');
+    is($w->get('/')->body, 'tls', "$max: a session that cannot be resumed") for 1 .. 3;
+    is($w->request('POST', '/', body => 'b')->body, 'tls', "$max: by a POST too");
+    my @handshakes = $careless->handshakes;
+    is(scalar(grep { $_->{error} } @handshakes), 1, "$max: it was tried once");
+    unlike($w->error_log, qr/\[error\]/, "$max: and is no failure of the origin");
 }
 
 # ---- what the log knows

@@ -19,8 +19,8 @@ my $weir = Weir->new(workers => 4, http => $servers);
 
 my %line = (
     month => qr/\[warn\] \d+#\d+: certificate "\Q$dir\E\/month.crt" \(month.example www.month.example\) expires in (?:19|20) days$/m,
-    week  => qr/\[warn\] .*week.crt" \(.*\) expires in [45] days$/m,
-    day   => qr/\[warn\] .*day.crt" \(.*\) expires (?:within a|in 1) day$/m,
+    week  => qr/\[error\] .*week.crt" \(.*\) expires in [45] days$/m,
+    day   => qr/\[error\] .*day.crt" \(.*\) expires (?:within a|in 1) day$/m,
     over  => qr/\[error\] .*over.crt" \(over.example.*\) has expired$/m,
 );
 $weir->wait_log($_) for values %line;

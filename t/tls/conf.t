@@ -13,6 +13,7 @@ $certs->write('passwords', "wrong\n\nsecret\n");
 $certs->write('wrong',     "wrong\n");
 $certs->write('garbage',   "no PEM\n");
 $certs->write('ticket',    'x' x 47);
+$certs->openssl('req', '-x509', '-newkey', 'rsa:1024', '-nodes', '-keyout', 'weak.key', '-out', 'weak.crt', '-subj', '/CN=weak');
 my $dir  = $certs->dir;
 my $pair = "ssl_certificate $dir/a.crt; ssl_certificate_key $dir/a.key;";
 my $weir = Weir->new(start => 0, http => 'server { listen 127.0.0.1:%port0%; }');
@@ -33,8 +34,9 @@ my @bad     = (
     [ "ssl_certificate $dir/a.crt; ssl_certificate_key $dir/garbage;", qr/cannot load certificate key "\S+": PEM_read_bio_PrivateKey\(\) failed/ ],
     [ "ssl_certificate $dir/a.crt; ssl_certificate_key $dir/b.key;", qr/SSL_CTX_use_PrivateKey\("\Q$dir\E\/b\.key"\) failed \(SSL: .*key values mismatch\).*\n(?:.*\n)*.*does not belong to the certificate "\Q$dir\E\/a\.crt"/ ],
     [ "ssl_certificate $dir/a.crt; ssl_certificate_key $dir/rsa.key;", qr/SSL_CTX_use_PrivateKey\("\Q$dir\E\/rsa\.key"\) failed/ ],
-    [ "ssl_certificate $dir/a.crt; ssl_certificate_key $dir/locked.key;", qr/cannot load certificate key "\S+": PEM_read_bio_PrivateKey\(\) failed/ ],
-    [ "ssl_certificate $dir/a.crt; ssl_certificate_key $dir/locked.key; ssl_password_file $dir/wrong;", qr/cannot load certificate key "\S+": PEM_read_bio_PrivateKey\(\) failed/ ],
+    [ "ssl_certificate $dir/a.crt; ssl_certificate_key $dir/locked.key;", qr/cannot load certificate key "\S+": PEM_read_bio_PrivateKey\(\) failed.*\n(?:.*\n)*.*the key is encrypted: "ssl_password_file" names/ ],
+    [ "ssl_certificate $dir/a.crt; ssl_certificate_key $dir/locked.key; ssl_password_file $dir/wrong;", qr/cannot load certificate key "\S+": PEM_read_bio_PrivateKey\(\) failed.*\n(?:.*\n)*.*none of the passphrases of "ssl_password_file" opens the key/ ],
+    [ "ssl_certificate $dir/weak.crt; ssl_certificate_key $dir/weak.key;", qr/SSL_CTX_use_certificate\("\Q$dir\E\/weak\.crt"\) failed \(SSL: .*key too small/ ],
     [ "ssl_certificate $dir/a.crt; ssl_certificate_key $dir/locked.key; ssl_password_file $dir/none;", qr/open\(\) "\Q$dir\E\/none" failed \(2: No such file or directory\)/ ],
     [ 'ssl on;',           qr/"ssl" is not supported/ ],
     [ 'ssl_ech_file /x;', qr/"ssl_ech_file" is not supported/ ],
@@ -43,7 +45,7 @@ my @bad     = (
     [ "ssl_certificate $dir/a.crt; ssl_certificate_key store:file:$dir/none.key;", qr/cannot load certificate key "store:file:\S+": OSSL_STORE_load\(\) failed/ ],
     [ "$pair ssl_certificate_error maybe;",          qr/invalid value "maybe"/ ],
     [ "$pair ssl_certificate_watch maybe;",          qr/invalid value "maybe"/ ],
-    [ "$pair ssl_certificate_compression on;",       qr/(?:"ssl_certificate_compression" is not supported by OpenSSL 3\.[01]\.|is successful)/ ],
+    [ "$pair ssl_certificate_compression maybe;",    qr/invalid value "maybe"|"ssl_certificate_compression" is not supported by OpenSSL 3\.[01]\./ ],
     [ "$pair ssl_certificate_cache on;",             qr/invalid parameter "on"/ ],
     [ "$pair ssl_certificate_cache inactive=1s;",    qr/"ssl_certificate_cache" must have the "max" parameter/ ],
     [ "$pair ssl_certificate_cache max=0;",          qr/invalid parameter "max=0"/ ],
@@ -91,6 +93,7 @@ my @good = (
     "$pair ssl_ecdh_curve prime256v1:secp384r1; ssl_buffer_size 4k; ssl_early_data on;",
     "$pair ssl_conf_command Ciphersuites TLS_CHACHA20_POLY1305_SHA256; ssl_conf_command Options PrioritizeChaCha;",
     "$pair ssl_verify_client optional_no_ca; ssl_verify_depth 3;",
+    "ssl_certificate $dir/weak.crt; ssl_certificate_key $dir/weak.key; ssl_ciphers ALL:\@SECLEVEL=0;",
     'ssl_reject_handshake on;',
     'ssl_certificate "data:' . $certs->text('a.crt') . '"; ssl_certificate_key "data:' . $certs->text('a.key') . '";',
 );
@@ -98,6 +101,32 @@ for my $text (@good) {
     my ($status, $output) = check($text);
     is($status, 0, 'accepted: ' . substr $text =~ s/\Q$pair\E //r, 0, 100) or diag $output;
 }
+
+# The place is that of the line that is wrong.
+for my $name (qw(ssl_ciphers ssl_ecdh_curve)) {
+    my ($status, $output) = check("$pair\n\n  $name nonsense;");
+    like($output, qr/^ +\d+ \|   $name nonsense;\n +\|   \^$/m, "$name: the line itself is shown");
+}
+
+# What http {} says counts for the servers that say nothing else.
+sub check_http ($text) {
+    $weir->write_conf($weir->conf_text(http => $text));
+    return $weir->run_weir('-t');
+}
+my ($status, $output) = check_http(<<CONF);
+ssl_certificate $dir/none; ssl_certificate_key $dir/none; ssl_verify_client on;
+server { listen 127.0.0.1:%port0% ssl; $pair ssl_client_certificate $dir/ca.crt; }
+CONF
+is($status, 0, 'settings that every server replaces are not looked at') or diag $output;
+($status, $output) = check_http("ssl_certificate $dir/b.crt;\nserver { listen 127.0.0.1:%port0% ssl; ssl_certificate_key $dir/b.key; }");
+is($status, 0, 'a certificate of http {} and a key of the server') or diag $output;
+($status, $output) = check_http(<<CONF);
+ssl_certificate $dir/none; ssl_certificate_key $dir/a.key;
+server { listen 127.0.0.1:%port0% ssl; $pair }
+server { listen 127.0.0.1:%port0% ssl; server_name other; }
+CONF
+is($status, 1, 'settings that one server has');
+like($output, qr/cannot load certificate "\Q$dir\E\/none"/, 'are looked at');
 
 # Of the main context.
 for my $row ([ 'ssl_engine pkcs11;', 1, qr/\[emerg\] "ssl_engine" is not supported in \S+:\d+$/m ], [ 'ssl_object_cache_inheritable off;', 0, qr/successful/ ]) {

@@ -4,6 +4,8 @@
 
 use lib 't/lib';
 use Certs;
+use IO::Select;
+use IO::Socket::INET;
 use Weir;
 
 my $certs = Certs->new;
@@ -21,7 +23,8 @@ my $weir = Weir->new(http => <<CONF);
 CONF
 
 # openssl s_client until the server closes: all that it printed.
-sub s_client ($port, $input, @words) {
+sub s_client ($n, $input, @words) {
+    my $port = ref $n ? $n->sockport : $weir->port($n);
     my $in  = $weir->write_file('input', $input);
     my $out = $weir->dir . '/output';
     unlink $out;
@@ -30,7 +33,7 @@ sub s_client ($port, $input, @words) {
         open STDIN,  '<',  $in;
         open STDOUT, '>',  $out;
         open STDERR, '>&', \*STDOUT;
-        exec 'openssl', 's_client', '-connect', '127.0.0.1:' . $weir->port($port), '-ign_eof', '-tls1_3', '-servername', 'a.example', @words
+        exec 'openssl', 's_client', '-connect', "127.0.0.1:$port", '-ign_eof', '-tls1_3', '-servername', 'a.example', @words
           or POSIX::_exit(127);
     }
     my $ended;
@@ -70,5 +73,41 @@ s_client(1, $request, '-sess_out', $session);
 $early  = $weir->write_file('early', "GET /early HTTP/1.1\r\nHost: a.example\r\n\r\n");
 $output = s_client(1, $request, '-sess_in', $session, '-early_data', $early);
 unlike($output, qr/early=1/, 'no early data where it is off');
+
+# Takes one connection to the server on port 0. Of what the client says it holds back all behind the first record of data,
+# which is early data, until a line of the access log matches.
+sub holding_relay ($pattern) {
+    my $listener = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') // die "listen: $!";
+    my $pid = fork // die "fork: $!";
+    return ($listener, $pid) if $pid;
+    Weir::end_with_parent(9);
+    my $client = $listener->accept;
+    my $server = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $weir->port) // POSIX::_exit(1);
+    my ($held, $is_holding, $select) = ('', 0, IO::Select->new($client, $server));
+    while (1) {
+        for my $from ($select->can_read(0.01)) {
+            sysread($from, my $bytes, 65536) or POSIX::_exit(0);
+            syswrite $client, $bytes if $from == $server;
+            $held .= $bytes if $from == $client;
+        }
+        while (!$is_holding && length $held >= 5 && length $held >= 5 + unpack 'x3n', $held) {
+            $is_holding = ord $held == 23;
+            syswrite $server, substr $held, 0, 5 + unpack('x3n', $held), '';
+        }
+        next unless $is_holding && length $held && $weir->access_log =~ $pattern;
+        syswrite $server, $held;
+        $held = '';
+    }
+}
+
+# A response to early data that ends the connection: the client has to say the rest of the handshake yet.
+s_client(0, $request, '-sess_out', $session);
+my ($relay, $pid) = holding_relay(qr{GET /last });
+$early  = $weir->write_file('early', $request =~ s/late/last/r);
+$output = s_client($relay, '', '-sess_in', $session, '-early_data', $early);
+like($output, qr/^early=1 reused=r \/last$/m, 'a response to early data is the last');
+like($output, qr/^closed$/m,                  'and ends with close_notify');
+unlike($output, qr/unexpected eof/,           'behind the handshake');
+waitpid $pid, 0;
 
 done_testing;

@@ -43,6 +43,8 @@ my @table = (    # name, certificate, body for a Host of that name
     [ 'you.re.example',  '*.wild.example', 're you' ],
     [ 'none.example',    'a.example',      'none none.example' ],
     [ 'unknown.example', 'a.example',      'a unknown.example' ],
+    [ 'B.example.:8443', 'b.example',      'b b.example' ],          # a port, which some clients send too
+    [ 'b.example:x',     'a.example',      undef ],
 );
 for my $row (@table) {
     my ($name, $certificate, $body) = @$row;
@@ -50,7 +52,7 @@ for my $row (@table) {
         my $client = TlsClient->new($weir->port, name => $name, max => $version);
         is($client->certificate_name, $certificate, "$version: certificate for $name");
         $client->send_request('GET', '/', host => $name);
-        is($client->answer->body, $body, "$version: server for $name");
+        is($client->answer->body, $body, "$version: server for $name") if defined $body;
     }
 }
 my $nameless = TlsClient->new($weir->port);
@@ -64,6 +66,7 @@ is(TlsClient->new($weir->port, name => 'old.example', min => 'TLSv1.3'), undef, 
 for my $name ('unknown.example', undef) {
     is(TlsClient->new($weir->port(1), defined $name ? (name => $name) : ()), undef, 'refused: ' . ($name // 'no name'));
     like(TlsClient->why, qr/unrecognized name/, 'the alert says so');
+    $weir->wait_log(qr/\[info\] \S+ \*\d+ handshake rejected while SSL handshaking, client: 127/);
 }
 my $known = TlsClient->new($weir->port(1), name => 'b.example');
 $known->send_request('GET', '/', host => 'b.example');

@@ -30,7 +30,7 @@ like((body('ec.example'))[0],             qr/^ecdsa_secp256r1_sha256\|\|/,      
 like((body('ec.example', @client))[0],    qr/^ecdsa_secp256r1_sha256\|ecdsa_secp256r1_sha256\|/, 'with a certificate of the client');
 like((body('ec.example', max => 'TLSv1.2', @client))[0], qr/^ecdsa_secp256r1_sha256\|ecdsa_\w+\|/, 'TLS 1.2');
 like((body('rsa.example'))[0],            qr/^rsa_pss_rsae_sha256\|\|/,                          'RSA');
-like((body('ec.example'))[0],             qr/\|ecdsa_secp256r1_sha256:.*:ed25519:.*:rsa_pss_rsae_sha256:[^|]*\|$/, 'what the client offers');
+like((body('ec.example'))[0],             qr/\|(?:mldsa\d+:)*ecdsa_secp256r1_sha256:.*:ed25519:.*:rsa_pss_rsae_sha256:[^|]*\|$/, 'what the client offers');
 my ($text, $first) = body('rsa.example', max => 'TLSv1.2');
 my $session = $first->session;
 is((body('rsa.example', max => 'TLSv1.2', session => $session))[0], '||', 'nothing is signed in a resumed session');

@@ -576,6 +576,8 @@ wants_lingering(const struct h1 *h, const struct http_conf *conf, bool unread)
 {
     if (conf->lingering_close == LINGERING_OFF || (h->c->bits & (CONN_EOF | CONN_ERROR)))
         return false;
+    if (h->c->ops->is_beginning != NULL && h->c->ops->is_beginning(h->c))
+        return true;
     return conf->lingering_close == LINGERING_ALWAYS || unread || (h->c->bits & CONN_READABLE) ||
            (h1_is_leaving(h) && h->r->keepalive);
 }

@@ -41,7 +41,10 @@ struct conn_ops {
     void (*ending)(struct conn *c);
     enum io (*flush)(struct conn *c); /* IO_OK: nothing is left in this layer */
     void (*shutdown)(struct conn *c); /* our end: close_notify, FIN */
-    void (*close)(struct conn *c);    /* the layer's own memory; conn_close does the descriptor */
+    /* Whether the peer has something to say yet that is no data (the rest of a handshake): to close before that may take
+     * from him what has been sent. NULL: never. */
+    bool (*is_beginning)(const struct conn *c);
+    void (*close)(struct conn *c); /* the layer's own memory; conn_close does the descriptor */
 };
 
 struct conn {           /* the first 128 bytes are all that an idle connection touches */

@@ -246,12 +246,21 @@ was_stale(const struct origin *o)
     return o->pooled && !o->got_any && o->fault.failure == UPSTREAM_ERROR && may_repeat(o);
 }
 
+/* Some servers break off when a session is resumed that they gave out themselves. A full handshake may well go. */
+static bool
+refused_session(const struct origin *o)
+{
+    return o->handshake == HANDSHAKE_FAILED && o->conn != NULL && tls_refused_session(o->conn);
+}
+
 static void
 retry_or_give_up(struct origin *o)
 {
     enum upstream_failure failure = o->fault.failure;
 
-    if (was_stale(o)) {
+    if (refused_session(o))
+        xlog(&o->r->x, LOG_LEVEL_INFO, 0, "%s: no session is resumed for some time", o->fault.what);
+    if (was_stale(o) || refused_session(o)) {
         o->fresh_only = true;
         o->attempt->bytes_sent = 0;
         start_over(o, ORIGIN_CONNECT);

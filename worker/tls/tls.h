@@ -38,6 +38,8 @@ struct tls_command {
     struct conf_pos pos;
 };
 
+enum { TLS_NAME_MAX = 255 /* bytes of a name for SNI */ };
+
 enum tls_protocol {
     TLS_SSLV2 = 1,
     TLS_SSLV3 = 2,
@@ -68,7 +70,8 @@ struct tls_settings {
     bool watch;         /* renewed certificates are picked up without a reload */
     uint32_t protocols; /* bits of enum tls_protocol */
     struct str ciphers, curves;
-    struct vec commands; /* of struct tls_command */
+    struct conf_pos ciphers_pos, curves_pos; /* without a line: `pos` */
+    struct vec commands;                     /* of struct tls_command */
     bool prefer_server_ciphers;
     struct log_file *key_log; /* NULL: secrets of sessions are written nowhere */
     bool compress;            /* ssl_certificate_compression */
@@ -188,6 +191,8 @@ bool tls_serves(const struct conn *c, const struct tls_client *o);
 bool tls_is_quiet(struct conn *c);
 /* Why a connection to an origin broke, in nginx's form; NULL: it was not TLS. Lives as long as the connection. */
 const char *tls_problem(const struct conn *c);
+/* The handshake failed when a session of before was offered. None is for some time now, so it is worth a second try. */
+bool tls_refused_session(const struct conn *c);
 /* The peer's end came without close_notify: what has no length may be incomplete (RFC 9112, 9.8). */
 bool tls_was_cut(const struct conn *c);
 

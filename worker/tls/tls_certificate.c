@@ -42,7 +42,7 @@ tls_passwords_get(struct conf_load *l, struct tls_shared *shared, const struct t
     known = ARENA_NEW(shared->arena, struct str);
     if (known == NULL)
         return conf_fail_at(l, f->pos, "out of memory");
-    if (!file_read(shared->arena, f->path.ptr, PASSWORDS_MAX, known, &err))
+    if (!conf_read_content(l, f->path, PASSWORDS_MAX, known, &err))
         return conf_fail_at(l, f->pos, "%s", err.text);
     if (!arena_on_free(shared->arena, secret_free, known) ||
         !hash_set(&shared->passwords, f->path, known))
@@ -165,6 +165,12 @@ bad(struct conf_load *l, const struct tls_certificate *c, const struct tls_pair_
     if (e->mismatch)
         conf_hint(l, "the key does not belong to the certificate \"%.*s\"",
                   STR(tls_pem_shown(c->file.path)));
+    else if (e->locked)
+        conf_hint(
+            l,
+            c->passwords.len > 0
+                ? "none of the passphrases of \"ssl_password_file\" opens the key"
+                : "the key is encrypted: \"ssl_password_file\" names a file with its passphrase");
     else if (str_starts(c->key.path, S("engine:")))
         conf_hint(l, "the library has providers in their place: \"store:URI\"");
     return false;

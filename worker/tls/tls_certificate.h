@@ -33,7 +33,7 @@ bool tls_certificate_use(struct conf_load *l, struct tls_certificate *c, struct 
 bool tls_certificates_name(struct tls_context *by, struct str name);
 /* One of the context's certificates, when none of them is for a host name; NULL: one is, or may be. */
 const struct tls_certificate *tls_certificates_miss(const struct tls_context *of, struct str name);
-/* The lines of a password file, which is read once: it may be a named pipe. False after conf_fail. */
+/* The lines of a password file, which is read once. False after conf_fail. */
 bool tls_passwords_get(struct conf_load *l, struct tls_shared *shared, const struct tls_file *f,
                        struct str *lines);
 

@@ -145,6 +145,20 @@ set_compression(struct conf_load *l, const struct directive *d, struct conf_node
 }
 
 static bool
+set_ciphers(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+{
+    ((struct tls_conf *)conf)->s.ciphers_pos = n->pos;
+    return conf_set_str(l, d, n, conf);
+}
+
+static bool
+set_curves(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
+{
+    ((struct tls_conf *)conf)->s.curves_pos = n->pos;
+    return conf_set_str(l, d, n, conf);
+}
+
+static bool
 set_verify(struct conf_load *l, const struct directive *d, struct conf_node *n, void *conf)
 {
     struct tls_conf *c = conf;
@@ -291,12 +305,25 @@ set_up_ocsp(const struct scope *scope, struct tls_settings *s)
         s->resolver = resolver_of_scope(scope, &s->resolver_timeout_ms);
 }
 
+/* Whether a server has these settings: what http {} says is not looked at where every server says something else. */
+static bool
+is_of_server(struct conf_load *l, const struct scope *s, const struct tls_conf *c)
+{
+    if (s->kind == SCOPE_SERVER)
+        return true;
+    VEC_FOREACH (other, struct scope *, &conf_config(l)->scopes) {
+        if ((*other)->kind == SCOPE_SERVER && scope_conf(*other, &ssl_module) == c)
+            return true;
+    }
+    return false;
+}
+
 static bool
 ssl_finish(struct conf_load *l, struct scope *s, void *conf)
 {
     struct tls_conf *c = conf;
 
-    if (c->s.certificates.len == 0)
+    if (c->s.certificates.len == 0 || !is_of_server(l, s, c))
         return true;
     if ((c->s.verify == TLS_VERIFY_ON || c->s.verify == TLS_VERIFY_OPTIONAL) &&
         c->s.client_ca.path.len == 0 && c->s.trusted_ca.path.len == 0)
@@ -437,9 +464,11 @@ static const struct directive ssl_directives[] = {
            FIELD(T, s.certificate_cache)),
     A_FILE("ssl_password_file", s.password_file),
     D_BITS("ssl_protocols", HS, T, s.protocols, tls_protocol_names, .initial = "TLSv1.2 TLSv1.3"),
-    D_STR("ssl_ciphers", HS, T, s.ciphers, .initial = "HIGH:!aNULL:!MD5"),
+    D_CALL("ssl_ciphers", HS, ARGS(1, 1), set_ciphers, FIELD(T, s.ciphers),
+           .initial = "HIGH:!aNULL:!MD5"),
     D_FLAG("ssl_prefer_server_ciphers", HS, T, s.prefer_server_ciphers, DEFAULT(off)),
-    D_STR("ssl_ecdh_curve", HS, T, s.curves, DEFAULT(auto)), A_FILE("ssl_dhparam", s.dhparam),
+    D_CALL("ssl_ecdh_curve", HS, ARGS(1, 1), set_curves, FIELD(T, s.curves), DEFAULT(auto)),
+    A_FILE("ssl_dhparam", s.dhparam),
     D_CALL("ssl_conf_command", HS, ARGS(2, 2), tls_add_command, FIELD(T, s.commands),
            .inherit = I_LIST),
     D_CALL("ssl_key_log", HS, ARGS(1, 1), tls_key_log_set, FIELD(T, s.key_log)),

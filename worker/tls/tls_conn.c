@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tls_conn.c - bytes through TLS: the ops of a connection, over a BIO of our own.
+ * tls_conn.c - bytes through TLS: the ops of a connection, over the BIO of tls_bio.c.
  *
- * The library reads from the socket straight into its own buffer, a record or more with one call. What is sent goes into
- * `out`, sealed there (tls_seal.h) or by the library: 16 kB at first, up to 64 kB while the socket drains it in one go,
- * and small again when it blocks, so that bulk data leaves with several records in a send and a slow client stays cheap.
- * Bytes are taken only when a whole record fits, so a write never stops midway. `out` leaves on flush, when it is full, or
- * before the loop waits.
+ * Bytes are taken only when a whole record fits into `out`, so a write never stops midway. `out` leaves on flush, when it
+ * is full, or before the loop waits.
  *
  * CONN_READABLE says that the layer may have bytes (in a record, in the library's buffer, in the socket); whether the
  * socket itself has is kept in raw_readable. Both are sticky and end with a read that comes back short.
  */
 #include "worker/tls/tls_conn.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -25,305 +21,19 @@
 #include "worker/tls/tls_error.h"
 
 enum {
-    OUT_FIRST = 16 * 1024,
-    OUT_MAX = 64 * 1024,
-    OUT_HARD_MAX = 256 * 1024, /* with what the library writes by itself (KeyUpdate) */
-    RECORD_MAX = 16384,        /* bytes of plain text in a record */
     RECORD_LEAST = 64,
-    RECORD_EXTRA = 512,  /* head, nonce, tag, padding: more than any cipher adds */
     RECORD_MIN = 1024,   /* less room than for this much: `out` is sent first */
     RECORD_SMALL = 4096, /* a client can use the first record when it has these many bytes ... */
     SMALL_TOTAL = 16384, /* ... at the beginning and after a pause */
     SMALL_AGAIN_MS = 1000,
-    FREE_MAX = 1024,          /* structs kept for reuse */
-    STAGE_SIZE = 64 * 1024,   /* bytes of a file that are read at once */
-    FAREWELL_MAX = 32 * 1024, /* bytes that outlive the connection, */
-    FAREWELL_MS = 30000,      /* for so long */
+    FREE_MAX = 1024,        /* structs kept for reuse */
+    STAGE_SIZE = 64 * 1024, /* bytes of a file that are read at once */
 };
 
-static BIO_METHOD *bio_method;
 static struct tls *free_list;
 static unsigned free_count;
 
-/* ---- the socket ---- */
-
-ssize_t
-tls_raw_read(struct tls *t, void *to, size_t len)
-{
-    struct conn *c = t->c;
-    ssize_t r;
-
-    if (t->raw_eof)
-        return 0;
-    if (!t->raw_readable) {
-        errno = EAGAIN;
-        return -1;
-    }
-    do
-        r = recv(c->watch.fd, to, len, 0);
-    while (r < 0 && errno == EINTR);
-    if (r > 0) {
-        if ((size_t)r < len && (c->bits & (CONN_EOF | CONN_ERROR)) == 0)
-            t->raw_readable = false;
-        return r;
-    }
-    t->raw_readable = false;
-    if (r == 0)
-        t->raw_eof = true;
-    else if (errno != EAGAIN && errno != EWOULDBLOCK)
-        c->error = errno;
-    return r;
-}
-
-/* An `out` that blocked keeps no more memory than what waits in it needs. */
-static void
-out_shrink(struct tls *t)
-{
-    struct buf *small;
-
-    t->out_size = OUT_FIRST;
-    if (t->out->cap <= OUT_FIRST || buf_len(t->out) > t->out->cap / 2)
-        return;
-    small = buf_get(num_max(buf_len(t->out), OUT_FIRST));
-    if (small == NULL)
-        return;
-    memcpy(small->mem, t->out->mem + t->out->start, buf_len(t->out));
-    small->start = 0;
-    small->end = (uint32_t)buf_len(t->out);
-    buf_put(t->out);
-    t->out = small;
-}
-
-/* Everything in `out` has left: the next one is larger when this one was too small. */
-static void
-out_done(struct tls *t)
-{
-    uint32_t cap = t->out->cap;
-
-    if (cap - t->out->end < RECORD_MAX + RECORD_EXTRA)
-        t->out_size = (uint32_t)num_min(OUT_MAX, (uint64_t)cap * 4);
-    else if (t->out->end < cap / 4)
-        t->out_size = (uint32_t)num_max(OUT_FIRST, cap / 4);
-    buf_put(t->out);
-    t->out = NULL;
-    task_cancel(&t->flush);
-    if (t->fin_wanted) {
-        t->fin_wanted = false;
-        (void)shutdown(t->c->watch.fd, SHUT_WR);
-    }
-}
-
-enum io
-tls_send(struct tls *t)
-{
-    struct conn *c = t->c;
-
-    while (t->out != NULL) {
-        size_t len = buf_len(t->out);
-        ssize_t r;
-
-        do
-            r = send(c->watch.fd, t->out->mem + t->out->start, len, MSG_NOSIGNAL);
-        while (r < 0 && errno == EINTR);
-        if (r < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
-            c->error = errno;
-            c->bits |= CONN_ERROR;
-            c->bits &= (uint8_t)~CONN_WRITABLE;
-            return IO_ERROR;
-        }
-        if (r > 0) {
-            t->out->start += (uint32_t)r;
-        }
-        if (r < 0 || (size_t)r < len) {
-            c->bits &= (uint8_t)~CONN_WRITABLE;
-            out_shrink(t);
-            return IO_AGAIN;
-        }
-        out_done(t);
-    }
-    return IO_OK;
-}
-
-/* The same when it is not known that the socket is full. */
-static enum io
-send_if_writable(struct tls *t)
-{
-    if (t->out == NULL)
-        return IO_OK;
-    return t->c->bits & (CONN_WRITABLE | CONN_ERROR) ? tls_send(t) : IO_AGAIN;
-}
-
-static void
-on_flush(struct task *task)
-{
-    struct tls *t = CONTAINER_OF(task, struct tls, flush);
-
-    /* The owner hears of an error by its next call, or by the socket's event. */
-    (void)send_if_writable(t);
-}
-
-/* Room for n more bytes, in one piece. False: not before the socket takes some. */
-static bool
-out_room(struct tls *t, size_t n)
-{
-    if (t->out == NULL)
-        t->out = buf_get(num_max(t->out_size, n));
-    if (t->out == NULL)
-        return false;
-    if (buf_space(t->out) >= n)
-        return true;
-    if (t->out->start > 0 && t->out->cap - buf_len(t->out) >= n) {
-        memmove(t->out->mem, t->out->mem + t->out->start, buf_len(t->out));
-        t->out->end -= t->out->start;
-        t->out->start = 0;
-        return true;
-    }
-    return false;
-}
-
-/* For what has to go somewhere: `out` grows. */
-static bool
-out_grow(struct tls *t, size_t n)
-{
-    size_t len = buf_len(t->out);
-    struct buf *bigger;
-
-    if (len + n > OUT_HARD_MAX)
-        return false;
-    bigger = buf_get(len + n);
-    if (bigger == NULL)
-        return false;
-    memcpy(bigger->mem, t->out->mem + t->out->start, len);
-    bigger->start = 0;
-    bigger->end = (uint32_t)len;
-    buf_put(t->out);
-    t->out = bigger;
-    return true;
-}
-
-/* ---- the library's view of it ---- */
-
-static int
-bio_read(BIO *bio, char *to, size_t len, size_t *got)
-{
-    struct tls *t = BIO_get_data(bio);
-    ssize_t r;
-
-    BIO_clear_retry_flags(bio);
-    if (t->raw != NULL) {
-        *got = num_min(len, buf_len(t->raw));
-        memcpy(to, t->raw->mem + t->raw->start, *got);
-        t->raw->start += (uint32_t)*got;
-        if (buf_len(t->raw) == 0) {
-            buf_put(t->raw);
-            t->raw = NULL;
-        }
-        return 1;
-    }
-    r = tls_raw_read(t, to, len);
-    *got = r > 0 ? (size_t)r : 0;
-    if (r < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-        BIO_set_retry_read(bio);
-    return r > 0;
-}
-
-/* Makes a record in `out`, where there is room for it. False: the session is over. */
-static bool
-seal(struct tls *t, enum tls_content type, const void *text, size_t len)
-{
-    size_t size = tls_seal_record(&t->seal, type, text, len, (void *)(t->out->mem + t->out->end));
-
-    t->out->end += (uint32_t)size;
-    return size > 0;
-}
-
-enum { KEY_UPDATE = 24 }; /* a handshake message: RFC 8446, 4.6.3 */
-
-/* Plain text of the library's, since it gave its keys away. Behind a KeyUpdate it has new ones, and seals again. */
-static bool
-seal_for_library(struct tls *t, const char *text, size_t len)
-{
-    enum tls_content type = t->control != 0 ? t->control : TLS_CONTENT_DATA;
-    bool update = type == TLS_CONTENT_HANDSHAKE && len > 0 && text[0] == KEY_UPDATE;
-
-    t->control = 0;
-    if (!seal(t, type, text, len))
-        return false;
-    if (update && t->seal.version == TLS1_3_VERSION)
-        tls_seal_clear(&t->seal);
-    return true;
-}
-
-static int
-bio_write(BIO *bio, const char *from, size_t len, size_t *taken)
-{
-    struct tls *t = BIO_get_data(bio);
-    bool plain = tls_seal_has_keys(&t->seal);
-    size_t room = plain ? len + TLS_SEAL_HEAD_MAX + TLS_SEAL_TAIL_MAX : len;
-
-    BIO_clear_retry_flags(bio);
-    *taken = 0;
-    if (!out_room(t, room) && send_if_writable(t) != IO_ERROR && !out_room(t, room) &&
-        (t->out == NULL || !out_grow(t, room))) {
-        BIO_set_retry_write(bio);
-        return 0;
-    }
-    if (t->c->bits & CONN_ERROR)
-        return 0;
-    if (plain) {
-        if (!seal_for_library(t, from, len))
-            return 0;
-    } else {
-        memcpy(t->out->mem + t->out->end, from, len);
-        t->out->end += (uint32_t)len;
-    }
-    *taken = len;
-    return 1;
-}
-
-/* What the library asks a BIO that may be a socket with TLS in the kernel. Of these its header names only the second as a
- * macro, the others in a comment. */
-enum {
-    BIO_SET_KEYS = 72,    /* num: for sending, or not; ptr: the keys */
-    BIO_HAS_KEYS = 73,    /* to send with */
-    BIO_SET_CONTROL = 74, /* num: type of the record that is written next, which is no data */
-    BIO_DROP_CONTROL = 75,
-};
-
-/* The library's sending keys. Those for receiving stay with it: it is spared the search whether it could give them too. */
-static bool
-take_keys(struct tls *t, const void *info)
-{
-    if (!tls_seal_set(&t->seal, info))
-        return false;
-    SSL_clear_options(t->ssl, SSL_OP_ENABLE_KTLS);
-    return true;
-}
-
-static long
-bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
-{
-    struct tls *t = BIO_get_data(bio);
-
-    switch (cmd) {
-    case BIO_CTRL_FLUSH:
-        return 1;
-    case BIO_CTRL_EOF:
-        return t->raw_eof;
-    case BIO_SET_KEYS:
-        return num != 0 && take_keys(t, ptr);
-    case BIO_HAS_KEYS:
-        return tls_seal_has_keys(&t->seal);
-    case BIO_SET_CONTROL:
-        t->control = (uint8_t)num;
-        return 0;
-    case BIO_DROP_CONTROL:
-        t->control = 0;
-        return 0;
-    default:
-        return 0;
-    }
-}
+/* ---- what the library asks of a server's connection ---- */
 
 /* That a server answered the name is told to the client (RFC 6066, 3); it was chosen long before. */
 static int
@@ -357,31 +67,6 @@ tls_conn_set_up(SSL_CTX *ctx)
     SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
 }
 
-bool
-tls_open(struct tls *t)
-{
-    BIO *bio;
-
-    if (bio_method == NULL) {
-        bio_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "weir connection");
-        if (bio_method == NULL || BIO_meth_set_read_ex(bio_method, bio_read) != 1 ||
-            BIO_meth_set_write_ex(bio_method, bio_write) != 1 ||
-            BIO_meth_set_ctrl(bio_method, bio_ctrl) != 1)
-            return false;
-    }
-    t->ssl = SSL_new(t->context->ssl);
-    bio = t->ssl != NULL ? BIO_new(bio_method) : NULL;
-    if (bio == NULL) {
-        tls_log(t, LOG_LEVEL_ALERT, 0, "SSL handshaking", "SSL_new() failed");
-        return false;
-    }
-    BIO_set_data(bio, t);
-    BIO_set_init(bio, 1);
-    SSL_set_bio(t->ssl, bio, bio);
-    SSL_set_app_data(t->ssl, t);
-    return true;
-}
-
 /* ---- on and off a connection ---- */
 
 /* Before the owner hears of an event: what waits in `out` leaves. */
@@ -399,6 +84,10 @@ on_watch(struct watch *w, unsigned bits)
     if ((bits & LOOP_WRITE) && t->read_waits_for_room) {
         t->read_waits_for_room = false;
         bits |= LOOP_READ;
+    }
+    if ((bits & LOOP_READ) && t->write_waits_for_peer) {
+        t->write_waits_for_peer = false;
+        bits |= LOOP_WRITE;
     }
     if (bits != 0)
         below(w, bits);
@@ -445,8 +134,7 @@ tls_attach(struct conn *c, struct tls **made)
         return false;
     memset(t, 0, sizeof(*t));
     t->c = c;
-    t->out_size = OUT_FIRST;
-    t->flush.run = on_flush;
+    tls_out_init(t);
     t->raw = c->in;
     c->in = NULL;
     t->raw_readable = (c->bits & (CONN_READABLE | CONN_EOF | CONN_ERROR)) != 0;
@@ -513,39 +201,6 @@ tls_detach(struct tls *t)
 
 /* ---- errors ---- */
 
-struct described {
-    struct log_context ctx;
-    const struct tls *t;
-    const char *doing;
-};
-
-static void
-describe(const struct log_context *ctx, struct text *t)
-{
-    const struct described *d = CONTAINER_OF(ctx, const struct described, ctx);
-    const struct conn *c = d->t->c;
-    char addr[ADDR_TEXT_MAX];
-
-    TEXT_LIT(t, " while ");
-    text_add(t, str_c(d->doing));
-    text_add(t, d->t->client ? S(", upstream: ") : S(", client: "));
-    text_bytes(t, addr, addr_format_ip(&c->peer, addr));
-    if (c->spec == NULL)
-        return;
-    TEXT_LIT(t, ", server: ");
-    text_add(t, c->spec->text);
-}
-
-void
-tls_log(const struct tls *t, enum log_level level, int err, const char *doing, const char *text)
-{
-    struct described d = { { .id = t->c->id, .describe = describe }, t, doing };
-
-    if (LOG_ON(log_main, level))
-        log_write(log_main, level, err, &d.ctx, "%s%s", text, tls_error_text());
-    ERR_clear_error();
-}
-
 /* For whoever logs what goes wrong with an origin. */
 static void
 keep_problem(struct tls *t, const char *call)
@@ -566,7 +221,7 @@ tls_broke(struct tls *t, const char *call)
         keep_problem(t, call);
     else
         tls_log(t, LOG_LEVEL_INFO, c->error, "talking to client", call);
-    (void)send_if_writable(t); /* the alert */
+    (void)tls_send_if_writable(t); /* the alert */
     if (c->error == 0)
         c->error = EPROTO;
     t->state = TLS_FAILED;
@@ -644,21 +299,32 @@ read_early(struct tls *t, void *to, size_t len, size_t *got)
     }
 }
 
+static bool
+is_beginning(const struct tls *t)
+{
+    return t->state == TLS_EARLY || (t->state == TLS_OPEN && !SSL_is_init_finished(t->ssl));
+}
+
+static void shut_down(struct tls *t);
+
 static enum io
 read_some(struct tls *t, void *to, size_t len, size_t *got)
 {
+    enum io io;
     int r;
 
     *got = 0;
     tls_clear_errors();
     if (t->state == TLS_EARLY) {
-        enum io io = read_early(t, to, len, got);
-
+        io = read_early(t, to, len, got);
         if (io != IO_OK || *got > 0)
             return io;
     }
     r = SSL_read_ex(t->ssl, to, len, got);
-    return r == 1 ? IO_OK : read_failed(t, r);
+    io = r == 1 ? IO_OK : read_failed(t, r);
+    if (t->end_wanted && !is_beginning(t))
+        shut_down(t);
+    return io;
 }
 
 static enum io
@@ -704,7 +370,7 @@ static size_t
 record_size(struct tls *t)
 {
     uint64_t set = t->context->settings.buffer_size;
-    size_t most = set == 0 ? RECORD_MAX : num_max(RECORD_LEAST, num_min(set, RECORD_MAX));
+    size_t most = set == 0 ? TLS_RECORD_MAX : num_max(RECORD_LEAST, num_min(set, TLS_RECORD_MAX));
 
     if (clock_ms - t->wrote_ms > SMALL_AGAIN_MS)
         t->small_sent = 0;
@@ -712,46 +378,80 @@ record_size(struct tls *t)
     return t->small_sent < SMALL_TOTAL ? num_min(most, RECORD_SMALL) : most;
 }
 
-/* One record. False: the session is broken. */
-static bool
+/* What an origin began behind the handshake comes before what we have to say: renegotiation, half a ticket. */
+static enum io
+write_failed(struct tls *t, int result)
+{
+    switch (SSL_get_error(t->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        t->write_waits_for_peer = true;
+        return IO_AGAIN;
+    case SSL_ERROR_WANT_WRITE:
+        return IO_AGAIN;
+    default:
+        return tls_broke(t, "SSL_write() failed");
+    }
+}
+
+/* One record, whole or not at all. */
+static enum io
 write_record(struct tls *t, const void *from, size_t len)
 {
-    size_t done = len;
+    size_t done = 0;
     int r;
 
-    /* Before the handshake is complete (early data) we may speak already (RFC 8446, 4.2.10). */
-    if (tls_seal_has_keys(&t->seal) && SSL_is_init_finished(t->ssl))
-        r = seal(t, TLS_CONTENT_DATA, from, len);
-    else if (SSL_is_init_finished(t->ssl))
+    if (tls_seal_has_keys(&t->seal) && SSL_is_init_finished(t->ssl)) {
+        if (!tls_out_seal(t, TLS_CONTENT_DATA, from, len))
+            return tls_broke(t, "SSL_write() failed");
+        done = len;
+        r = 1;
+    } else if (t->client || SSL_is_init_finished(t->ssl)) {
         r = SSL_write_ex(t->ssl, from, len, &done);
-    else
+    } else { /* before the handshake is complete (early data) we may speak already (RFC 8446, 4.2.10) */
         r = SSL_write_early_data(t->ssl, from, len, &done);
-    if (r != 1 || done != len) {
-        (void)tls_broke(t, "SSL_write() failed");
-        return false;
     }
+    if (r != 1)
+        return write_failed(t, r);
+    if (done != len)
+        return tls_broke(t, "SSL_write() failed");
     t->c->sent += len;
     if (t->small_sent < SMALL_TOTAL)
         t->small_sent += (uint32_t)len;
-    return true;
+    return IO_OK;
 }
 
 /* Records of `record` bytes, for all of which there is room. The library's buffer stays until the last one. */
-static bool
-write_records(struct tls *t, const char *from, size_t len, size_t record)
+static enum io
+write_records(struct tls *t, const char *from, size_t len, size_t record, size_t *taken)
 {
-    size_t done = 0, part;
-    bool ok = true;
+    enum io io = IO_OK;
+    size_t done = 0;
 
     if (len > record)
         SSL_clear_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS);
-    for (; ok && done < len; done += part) {
-        part = num_min(record, len - done);
+    while (io == IO_OK && done < len) {
+        size_t part = num_min(record, len - done);
+
         if (part == len - done)
             SSL_set_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS);
-        ok = write_record(t, from + done, part);
+        io = write_record(t, from + done, part);
+        if (io == IO_OK)
+            done += part;
     }
-    return ok;
+    SSL_set_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS);
+    *taken += done;
+    return io;
+}
+
+/* For the owner: nothing is taken before the next event. */
+static enum io
+write_blocked(struct tls *t, enum io io)
+{
+    if (t->out != NULL)
+        task_flush(&t->flush);
+    if (io == IO_AGAIN)
+        t->c->bits &= (uint8_t)~CONN_WRITABLE;
+    return io;
 }
 
 /* What is left to be taken of an iovec. */
@@ -779,7 +479,7 @@ rest_skip(struct rest *r, size_t bytes)
 static const void *
 rest_piece(const struct rest *r, size_t len)
 {
-    static char joined[RECORD_MAX];
+    static char joined[TLS_RECORD_MAX];
     struct rest walk = *r;
     size_t done = 0;
 
@@ -800,15 +500,15 @@ static size_t
 room_for_record(struct tls *t, size_t want, enum io *io)
 {
     *io = IO_OK;
-    if (out_room(t, want + RECORD_EXTRA))
+    if (tls_out_room(t, want + TLS_RECORD_EXTRA))
         return want;
-    if (t->out != NULL && buf_space(t->out) >= RECORD_MIN + RECORD_EXTRA &&
-        t->out->cap <= OUT_FIRST)
-        return num_min(want, buf_space(t->out) - RECORD_EXTRA);
-    *io = send_if_writable(t);
+    if (t->out != NULL && buf_space(t->out) >= RECORD_MIN + TLS_RECORD_EXTRA &&
+        t->out->cap <= TLS_OUT_FIRST)
+        return num_min(want, buf_space(t->out) - TLS_RECORD_EXTRA);
+    *io = tls_send_if_writable(t);
     if (*io == IO_ERROR)
         return 0;
-    if (out_room(t, want + RECORD_EXTRA))
+    if (tls_out_room(t, want + TLS_RECORD_EXTRA))
         return want;
     if (t->out == NULL) {
         t->c->error = ENOMEM;
@@ -839,8 +539,9 @@ tls_write(struct conn *c, const struct iovec *iov, int n, bool more, size_t *tak
             c->bits &= (uint8_t)~CONN_WRITABLE;
             return io == IO_ERROR ? IO_ERROR : IO_AGAIN;
         }
-        if (!write_record(t, rest_piece(&rest, len), len))
-            return IO_ERROR;
+        io = write_record(t, rest_piece(&rest, len), len);
+        if (io != IO_OK)
+            return write_blocked(t, io);
         rest_skip(&rest, len);
         *taken += len;
     }
@@ -853,7 +554,7 @@ tls_write(struct conn *c, const struct iovec *iov, int n, bool more, size_t *tak
 static size_t
 room_for_records(struct tls *t, size_t first, size_t record, uint64_t left)
 {
-    size_t n = buf_space(t->out) / (record + RECORD_EXTRA);
+    size_t n = buf_space(t->out) / (record + TLS_RECORD_EXTRA);
 
     if (first < record || n <= 1)
         return first;
@@ -891,9 +592,9 @@ tls_write_file(struct conn *c, int fd, uint64_t at, size_t len, bool more, size_
             c->bits |= CONN_ERROR;
             return IO_ERROR;
         }
-        if (!write_records(t, stage, (size_t)r, record))
-            return IO_ERROR;
-        *taken += (size_t)r;
+        io = write_records(t, stage, (size_t)r, record, taken);
+        if (io != IO_OK)
+            return write_blocked(t, io);
     }
     if (t->out != NULL)
         task_flush(&t->flush);
@@ -924,83 +625,37 @@ tls_ending(struct conn *c)
 static enum io
 tls_flush(struct conn *c)
 {
-    return send_if_writable(c->layer);
+    return tls_send_if_writable(c->layer);
 }
 
+static void
+shut_down(struct tls *t)
+{
+    t->end_wanted = false;
+    say_close(t);
+    if (tls_send_if_writable(t) == IO_AGAIN)
+        t->fin_wanted = true;
+    else
+        (void)shutdown(t->c->watch.fd, SHUT_WR);
+}
+
+/* Behind early data close_notify has to wait until the client has said all of the handshake, which reading brings. */
 static void
 tls_shutdown(struct conn *c)
 {
     struct tls *t = c->layer;
 
-    say_close(t);
-    if (send_if_writable(t) == IO_AGAIN)
-        t->fin_wanted = true;
+    t->end_wanted = is_beginning(t);
+    if (t->end_wanted)
+        (void)tls_send_if_writable(t);
     else
-        (void)shutdown(c->watch.fd, SHUT_WR);
+        shut_down(t);
 }
 
-/* The last words to a client whose socket is full. They outlive the connection, as bytes do that the kernel has: an end
- * without close_notify looks like one that somebody forged. */
-struct farewell {
-    struct watch watch; /* of a descriptor of its own */
-    struct timer timer;
-    struct buf *out;
-};
-
-static void
-farewell_end(struct farewell *f)
+static bool
+tls_is_beginning(const struct conn *c)
 {
-    timer_forget(&f->timer);
-    loop_del(&f->watch);
-    close(f->watch.fd);
-    buf_put(f->out);
-    loop_defer_free(free, f);
-}
-
-static void
-farewell_on_time(struct timer *timer)
-{
-    farewell_end(CONTAINER_OF(timer, struct farewell, timer));
-}
-
-static void
-farewell_on_event(struct watch *w, unsigned bits)
-{
-    struct farewell *f = CONTAINER_OF(w, struct farewell, watch);
-    ssize_t r = -1;
-
-    errno = 0;
-    if (!(bits & LOOP_ERROR))
-        r = send(w->fd, f->out->mem + f->out->start, buf_len(f->out), MSG_NOSIGNAL);
-    if (r >= 0)
-        f->out->start += (uint32_t)r;
-    if (buf_len(f->out) > 0 && (r >= 0 || errno == EAGAIN || errno == EINTR))
-        return;
-    farewell_end(f);
-}
-
-/* Takes `out` over. Without memory or descriptors the words are lost. */
-static void
-farewell(struct tls *t)
-{
-    struct farewell *f = calloc(1, sizeof(*f));
-    int fd = f != NULL ? fcntl(t->c->watch.fd, F_DUPFD_CLOEXEC, 0) : -1;
-
-    if (fd == -1) {
-        free(f);
-        return;
-    }
-    loop_del(&t->c->watch); /* while there are two, the end of one does not take it out */
-    f->watch.on_event = farewell_on_event;
-    if (!loop_add(&f->watch, fd)) {
-        close(fd);
-        free(f);
-        return;
-    }
-    f->out = t->out;
-    t->out = NULL;
-    f->timer.on_time = farewell_on_time;
-    timer_set(&f->timer, FAREWELL_MS);
+    return is_beginning(c->layer);
 }
 
 static void
@@ -1010,8 +665,8 @@ tls_close(struct conn *c)
 
     if (!(c->bits & CONN_ERROR)) {
         say_close(t);
-        if (send_if_writable(t) == IO_AGAIN && buf_len(t->out) <= FAREWELL_MAX)
-            farewell(t);
+        if (tls_send_if_writable(t) == IO_AGAIN && tls_farewell(c, t->out))
+            t->out = NULL;
     }
     /* Without the mark the library would take the session for one that was cut, and forget it. */
     if (t->ssl != NULL && t->state == TLS_OPEN)
@@ -1057,5 +712,6 @@ const struct conn_ops tls_ops = {
     .ending = tls_ending,
     .flush = tls_flush,
     .shutdown = tls_shutdown,
+    .is_beginning = tls_is_beginning,
     .close = tls_close,
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tls_conn.h - the state of a TLS connection: what the files of this room share. tls_conn.c moves bytes,
- * tls_handshake.c makes a connection a TLS one.
+ * tls_conn.h - the state of a TLS connection: what the files of this room share. tls_conn.c moves bytes, over tls_bio.c
+ * below the library; tls_handshake.c makes a connection a TLS one.
  */
 #ifndef WEIR_TLS_TLS_CONN_H
 #define WEIR_TLS_TLS_CONN_H
@@ -9,6 +9,12 @@
 #include "worker/tls/tls.h"
 #include "worker/tls/tls_context.h"
 #include "worker/tls/tls_seal.h"
+
+enum {
+    TLS_OUT_FIRST = 16 * 1024, /* bytes of the first `out` */
+    TLS_RECORD_MAX = 16384,    /* bytes of plain text in a record */
+    TLS_RECORD_EXTRA = 512,    /* head, nonce, tag, padding: more than any cipher adds */
+};
 
 enum tls_state {
     TLS_HELLO, /* the first bytes are awaited; no `ssl` yet */
@@ -27,8 +33,11 @@ struct tls {
         raw_readable; /* the socket has bytes, or its end: sticky, as CONN_READABLE is for what they say */
     bool raw_eof;
     bool read_waits_for_room; /* a record has to be written before reading goes on */
+    bool
+        write_waits_for_peer; /* a handshake that it began anew has to end before writing goes on */
     bool said_close;          /* close_notify is in `out` or gone */
     bool fin_wanted;          /* FIN behind what is in `out` */
+    bool end_wanted;          /* shut down as soon as the handshake is complete */
     bool client;
     struct buf *raw;      /* bytes of the peer that were read before `ssl` was there */
     struct buf *out;      /* records on their way out; NULL when there are none */
@@ -57,6 +66,8 @@ struct tls {
     struct str
         key; /* ours: what makes the connection the one that it is (tls_resume.c); ptr NULL: none */
     bool resume;
+    bool offered;        /* a session of before */
+    bool refused;        /* with it the handshake failed, as it need not have without */
     bool cut;            /* the peer's end came without close_notify */
     const char *problem; /* that ended the session; in the connection's arena */
     struct tls *next_free;
@@ -93,8 +104,18 @@ void tls_detach(struct tls *t);
 bool tls_open(struct tls *t);
 /* Reads from the socket into `to`; as recv, with EAGAIN when nothing is known to wait. */
 ssize_t tls_raw_read(struct tls *t, void *to, size_t len);
+void tls_out_init(struct tls *t);
 /* Sends what waits in `out`. */
 enum io tls_send(struct tls *t);
+/* The same when it is not known that the socket is full. */
+enum io tls_send_if_writable(struct tls *t);
+/* Room in `out` for n more bytes, in one piece. False: not before the socket takes some. */
+bool tls_out_room(struct tls *t, size_t n);
+/* Makes a record in `out`, where there is room for it. False: the session is over. */
+bool tls_out_seal(struct tls *t, enum tls_content type, const void *text, size_t len);
+/* Of a connection that ends: goes on sending `out` by itself, on a copy of the descriptor, and takes it over. False: it is too
+ * much, or there is no memory or descriptor: the words are lost. */
+bool tls_farewell(struct conn *c, struct buf *out);
 /* A line of the error log with `while DOING, client: ..., server: ...` behind it. */
 void tls_log(const struct tls *t, enum log_level level, int err, const char *doing,
              const char *text);

@@ -118,10 +118,14 @@ tls_connect_step(struct tls *t)
         return;
     }
     if (r != 1) {
-        if (t->raw_eof || t->c->error != 0)
+        if (t->raw_eof || t->c->error != 0) {
             connect_lost(t);
-        else
-            connect_failed(t, "SSL_do_handshake() failed");
+            return;
+        }
+        t->refused = t->offered;
+        if (t->refused)
+            tls_resume_refused(t);
+        connect_failed(t, "SSL_do_handshake() failed");
         return;
     }
     why = verify(t);
@@ -145,8 +149,8 @@ use_own(SSL *ssl, const struct tls_own *own)
     return p == NULL || SSL_use_cert_and_key(ssl, p->leaf, p->key, p->chain, 1) == 1;
 }
 
-/* False: memory. */
-static bool
+/* NULL, or what failed; the library knows why. */
+static const char *
 set_up(struct tls *t, const struct tls_client *o)
 {
     struct addr ip;
@@ -154,19 +158,22 @@ set_up(struct tls *t, const struct tls_client *o)
 
     if (o->name.len > 0 && !addr_parse_ip(o->name, &ip) &&
         (!tls_keep_name(t, o->name) || SSL_set_tlsext_host_name(ssl, t->name.ptr) != 1))
-        return false;
+        return "SSL_set_tlsext_host_name() failed";
     if (o->protocols.len > 0 && SSL_set_alpn_protos(ssl, (const unsigned char *)o->protocols.ptr,
                                                     (unsigned int)o->protocols.len) != 0)
-        return false;
-    if (!use_own(ssl, o->own) || !tls_resume_set_up(t, o))
-        return false;
+        return "SSL_set_alpn_protos() failed";
+    if (!use_own(ssl, o->own))
+        return "SSL_use_certificate() failed";
+    if (!tls_resume_set_up(t, o))
+        return "no memory for a TLS connection";
     tls_resume_offer(t);
-    return true;
+    return NULL;
 }
 
 void
 tls_connect(struct conn *c, const struct tls_client *o)
 {
+    const char *why;
     struct tls *t;
 
     if (!tls_attach(c, &t)) {
@@ -180,8 +187,10 @@ tls_connect(struct conn *c, const struct tls_client *o)
     t->done = o->done;
     t->verify_name = o->verify_name;
     t->began_us = clock_now_us();
-    if (!tls_open(t) || !set_up(t, o)) {
-        connect_failed(t, "no memory for a TLS connection");
+    ERR_clear_error();
+    why = tls_open(t) ? set_up(t, o) : "no memory for a TLS connection";
+    if (why != NULL) {
+        connect_failed(t, why);
         return;
     }
     SSL_set_connect_state(t->ssl);

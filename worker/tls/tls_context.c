@@ -330,10 +330,15 @@ run_commands(struct conf_load *l, const struct tls_settings *s, SSL_CTX *ctx)
     return good;
 }
 
+static struct conf_pos
+place_or(struct conf_pos pos, struct conf_pos otherwise)
+{
+    return pos.line > 0 ? pos : otherwise;
+}
+
 static bool
 set_up_protocols(struct conf_load *l, const struct tls_settings *s, SSL_CTX *ctx)
 {
-    struct conf_pos pos = s->pos;
     char *text = arena_cstr(conf_arena(l), s->ciphers);
 
     /* The system's own limits (openssl.cnf) make way: what the configuration says holds. */
@@ -341,15 +346,17 @@ set_up_protocols(struct conf_load *l, const struct tls_settings *s, SSL_CTX *ctx
     SSL_CTX_set_max_proto_version(ctx, 0);
     SSL_CTX_set_options(ctx, options_of(s));
     if (text == NULL || SSL_CTX_set_cipher_list(ctx, text) != 1)
-        return conf_fail_at(l, pos, "SSL_CTX_set_cipher_list(\"%.*s\") failed%s", STR(s->ciphers),
+        return conf_fail_at(l, place_or(s->ciphers_pos, s->pos),
+                            "SSL_CTX_set_cipher_list(\"%.*s\") failed%s", STR(s->ciphers),
                             tls_error_text());
     if (!str_eq(s->curves, S("auto"))) {
         text = arena_cstr(conf_arena(l), s->curves);
         if (text == NULL || SSL_CTX_set1_curves_list(ctx, text) != 1)
-            return conf_fail_at(l, pos, "SSL_CTX_set1_curves_list(\"%.*s\") failed%s",
-                                STR(s->curves), tls_error_text());
+            return conf_fail_at(l, place_or(s->curves_pos, s->pos),
+                                "SSL_CTX_set1_curves_list(\"%.*s\") failed%s", STR(s->curves),
+                                tls_error_text());
     }
-    return use_dhparam(l, &s->dhparam, ctx) && run_commands(l, s, ctx);
+    return use_dhparam(l, &s->dhparam, ctx);
 }
 
 /* ---- whom to trust ---- */
@@ -466,8 +473,9 @@ set_up(struct conf_load *l, struct tls_shared *shared, const struct tls_settings
     tls_key_log_set_up(c);
     if (s->early_data)
         SSL_CTX_set_max_early_data(ctx, 16384);
-    return use_certificates(l, shared, s, c, bind) && set_up_protocols(l, s, ctx) &&
-           set_up_trust(l, s, ctx, bind) &&
+    /* The ciphers come first: "@SECLEVEL=0" among them says which certificates are good enough. */
+    return set_up_protocols(l, s, ctx) && use_certificates(l, shared, s, c, bind) &&
+           run_commands(l, s, ctx) && set_up_trust(l, s, ctx, bind) &&
            (s->client ||
             (set_up_sessions(l, shared, s, c, bind) && tls_staple_set_up(l, shared, c)));
 }

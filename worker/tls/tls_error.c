@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* tls_error.c - the error queue of OpenSSL as text, in nginx's form: tools look for it. */
+/* tls_error.c - the error queue of OpenSSL as text, in nginx's form: tools look for it; lines of the log with it. */
 #include "worker/tls/tls_error.h"
+
+#include "worker/tls/tls_conn.h"
 
 enum { ERROR_TEXT_MAX = 900 };
 
@@ -41,4 +43,39 @@ tls_error_text(void)
     (void)str_to_c(text_str(&t), buf, sizeof(buf));
     text_free(&t);
     return buf;
+}
+
+/* ---- lines of the log ---- */
+
+struct described {
+    struct log_context ctx;
+    const struct tls *t;
+    const char *doing;
+};
+
+static void
+describe(const struct log_context *ctx, struct text *t)
+{
+    const struct described *d = CONTAINER_OF(ctx, const struct described, ctx);
+    const struct conn *c = d->t->c;
+    char addr[ADDR_TEXT_MAX];
+
+    TEXT_LIT(t, " while ");
+    text_add(t, str_c(d->doing));
+    text_add(t, d->t->client ? S(", upstream: ") : S(", client: "));
+    text_bytes(t, addr, addr_format_ip(&c->peer, addr));
+    if (c->spec == NULL)
+        return;
+    TEXT_LIT(t, ", server: ");
+    text_add(t, c->spec->text);
+}
+
+void
+tls_log(const struct tls *t, enum log_level level, int err, const char *doing, const char *text)
+{
+    struct described d = { { .id = t->c->id, .describe = describe }, t, doing };
+
+    if (LOG_ON(log_main, level))
+        log_write(log_main, level, err, &d.ctx, "%s%s", text, tls_error_text());
+    ERR_clear_error();
 }

@@ -24,6 +24,7 @@ enum {
     NOTES_MIN = 256,
     PROBES = 256,
     NAMES_SHOWN = 500, /* bytes */
+    URGENT_DAYS = 7,   /* from here on it is an error, which a log shows by default */
     LEVEL_OVER = 4,
     LEVEL_ISOLATED = 5,
 };
@@ -143,10 +144,11 @@ warn_of_end(const struct tls_certificate *c, int64_t left_s)
     if (left_s <= 0)
         log_error(0, "certificate \"%.*s\" (%.*s) has expired", STR(file), STR(names));
     else if (days == 0)
-        log_warn(0, "certificate \"%.*s\" (%.*s) expires within a day", STR(file), STR(names));
+        log_error(0, "certificate \"%.*s\" (%.*s) expires within a day", STR(file), STR(names));
     else
-        log_warn(0, "certificate \"%.*s\" (%.*s) expires in %llu day%s", STR(file), STR(names),
-                 days, days == 1 ? "" : "s");
+        log_write(log_main, days <= URGENT_DAYS ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, 0, NULL,
+                  "certificate \"%.*s\" (%.*s) expires in %llu day%s", STR(file), STR(names), days,
+                  days == 1 ? "" : "s");
     text_free(&t);
 }
 

@@ -89,9 +89,10 @@ static void
 handshake_stopped(struct tls *t, int result)
 {
     struct conn *c = t->c;
+    int why = SSL_get_error(t->ssl, result);
     enum io sent;
 
-    switch (SSL_get_error(t->ssl, result)) {
+    switch (why) {
     case SSL_ERROR_WANT_READ:
         c->bits &= (uint8_t)~CONN_READABLE;
         break;
@@ -100,13 +101,13 @@ handshake_stopped(struct tls *t, int result)
         break;
     default:
         t->state = TLS_FAILED;
-        if (t->raw_eof) {
+        if (t->raw_eof || why == SSL_ERROR_ZERO_RETURN || c->error != 0) {
             ERR_clear_error();
-            handshake_end(t, LOG_LEVEL_INFO, 0, "peer closed connection in SSL handshake");
+            handshake_end(t, LOG_LEVEL_INFO, c->error, "peer closed connection in SSL handshake");
             return;
         }
         (void)tls_send(t); /* the alert */
-        handshake_end(t, LOG_LEVEL_INFO, c->error, "SSL_do_handshake() failed");
+        handshake_end(t, LOG_LEVEL_INFO, 0, "SSL_do_handshake() failed");
         return;
     }
     sent = t->out != NULL ? tls_send(t) : IO_OK;
@@ -236,11 +237,24 @@ tls_keep_name(struct tls *t, struct str name)
     return true;
 }
 
+/* A name without a port, which has no place in it, but some clients send one. */
+static struct str
+without_port(struct str name)
+{
+    size_t colon = str_rfind(name, ':');
+
+    for (size_t i = colon + 1; i < name.len; i++) {
+        if (name.ptr[i] < '0' || name.ptr[i] > '9')
+            return name;
+    }
+    return str_upto(name, colon);
+}
+
 /* A name as it is compared with server_name: without a trailing dot. What is no host name is none. */
 static struct str
 host_name(const struct tls_hello *h)
 {
-    struct str name = str_n(h->name, h->name_len);
+    struct str name = without_port(str_n(h->name, h->name_len));
 
     if (name.len > 0 && name.ptr[name.len - 1] == '.')
         name.len--;
@@ -260,7 +274,7 @@ enum { ALERT_INTERNAL_ERROR = 80, ALERT_UNRECOGNIZED_NAME = 112 };
 static void
 refuse(struct tls *t, char alert, const char *why)
 {
-    const char record[] = { 21, 3, 1, 0, 2, 2, alert };
+    const char record[] = { 21, 3, 3, 0, 2, 2, alert };
 
     t->state = TLS_FAILED;
     t->out = buf_get(sizeof(record));
@@ -285,7 +299,7 @@ hello_done(struct tls *t, const struct tls_hello *h)
     }
     t->context = t->ops->choose(c, t->name, &t->server);
     if (t->context == NULL) { /* RFC 6066, 3 */
-        refuse(t, ALERT_UNRECOGNIZED_NAME, "handshake rejected: unrecognized server name");
+        refuse(t, ALERT_UNRECOGNIZED_NAME, "handshake rejected");
         return;
     }
     if (t->context->broken) {

@@ -9,11 +9,9 @@
 #define WEIR_TLS_TLS_HELLO_H
 
 #include "common/base/str.h"
+#include "worker/tls/tls.h"
 
-enum {
-    TLS_HELLO_MAX = 16384, /* bytes of a ClientHello; a larger one is none to us */
-    TLS_NAME_MAX = 255,
-};
+enum { TLS_HELLO_MAX = 16384 /* bytes of a ClientHello; a larger one is none to us */ };
 
 enum tls_hello_state {
     TLS_HELLO_MORE,  /* good so far, not complete */

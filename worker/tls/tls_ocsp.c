@@ -26,6 +26,8 @@ enum {
     SKEW_S = 300,         /* by which clocks may differ */
     ADDRESSES_MAX = 8,    /* of a responder's name that are tried */
     HOST_MAX = 255,
+    STATUS_AT = 8, /* in a line of status, behind the version */
+    SHA256_BYTES = 32,
 };
 
 struct tls_ocsp {
@@ -41,6 +43,8 @@ struct tls_ocsp {
     bool connected;
     BIO *bio;
     OSSL_HTTP_REQ_CTX *http;
+    char status[12]; /* "HTTP/1.1 200": what the answer begins with */
+    size_t status_len;
     struct arena arena;
 };
 
@@ -101,14 +105,28 @@ tls_ocsp_time(const ASN1_GENERALIZEDTIME *t)
 }
 
 static bool
-is_verified(const struct tls_ocsp_question *q, OCSP_BASICRESP *basic)
+is_verified_with(STACK_OF(X509) * helpers, X509 *issuer, OCSP_BASICRESP *basic, X509_STORE *trust,
+                 unsigned long flags)
 {
-    STACK_OF(X509) *helpers = q->chain != NULL ? sk_X509_dup(q->chain) : sk_X509_new_null();
-    bool good = helpers != NULL && sk_X509_push(helpers, q->issuer) > 0 &&
-                OCSP_basic_verify(basic, helpers, q->trust, 0) == 1;
+    bool good = helpers != NULL && sk_X509_push(helpers, issuer) > 0 &&
+                OCSP_basic_verify(basic, helpers, trust, flags) == 1;
 
     sk_X509_free(helpers);
     return good;
+}
+
+/*
+ * What the issuer of the certificate has signed himself is good (RFC 6960, 4.2.2.2), although files of trust seldom have
+ * the root that he comes from; others have to be trusted.
+ */
+static bool
+is_verified(const struct tls_ocsp_question *q, OCSP_BASICRESP *basic)
+{
+    if (is_verified_with(sk_X509_new_null(), q->issuer, basic, q->trust, OCSP_TRUSTOTHER))
+        return true;
+    ERR_clear_error();
+    return is_verified_with(q->chain != NULL ? sk_X509_dup(q->chain) : sk_X509_new_null(),
+                            q->issuer, basic, q->trust, 0);
 }
 
 static void
@@ -179,12 +197,11 @@ tls_ocsp_judge(const struct tls_ocsp_question *q, struct str der, struct tls_ocs
 bool
 tls_ocsp_key(X509 *certificate, X509 *issuer, char key[32])
 {
-    unsigned char both[2][EVP_MAX_MD_SIZE];
+    unsigned char both[2][SHA256_BYTES];
 
     return X509_digest(certificate, EVP_sha256(), both[0], NULL) == 1 &&
            X509_digest(issuer, EVP_sha256(), both[1], NULL) == 1 &&
-           EVP_Digest(both, sizeof(both[0]) + 32, (unsigned char *)key, NULL, EVP_sha256(), NULL) ==
-               1;
+           EVP_Digest(both, sizeof(both), (unsigned char *)key, NULL, EVP_sha256(), NULL) == 1;
 }
 
 /* ---- the end of a question ---- */
@@ -289,6 +306,33 @@ take_response(struct tls_ocsp *o, OCSP_RESPONSE *r)
     ocsp_free(o);
 }
 
+/* Keeps the beginning of the answer. OpenSSL from 3.2 on takes the content of an answer with any status, and has no call
+ * that tells the status. */
+static long
+on_read(BIO *bio, int what, const char *bytes, size_t len, int arg, long arg_long, int result,
+        size_t *got)
+{
+    struct tls_ocsp *o = (struct tls_ocsp *)BIO_get_callback_arg(bio);
+    size_t part;
+
+    (void)len, (void)arg, (void)arg_long;
+    if (what != (BIO_CB_READ | BIO_CB_RETURN) || result <= 0)
+        return result;
+    part = num_min(*got, sizeof(o->status) - o->status_len);
+    memcpy(o->status + o->status_len, bytes, part);
+    o->status_len += part;
+    return result;
+}
+
+static bool
+status_is_good(const struct tls_ocsp *o)
+{
+    struct str line = str_n(o->status, o->status_len);
+
+    return str_starts(line, S("HTTP/1.")) && line.len == sizeof(o->status) &&
+           memcmp(line.ptr + STATUS_AT, " 200", 4) == 0;
+}
+
 static void
 exchange(struct tls_ocsp *o)
 {
@@ -300,7 +344,14 @@ exchange(struct tls_ocsp *o)
     case -1:
         return; /* an event will follow */
     case 1:
-        take_response(o, (OCSP_RESPONSE *)value);
+        if (status_is_good(o)) {
+            take_response(o, (OCSP_RESPONSE *)value);
+            return;
+        }
+        OCSP_RESPONSE_free((OCSP_RESPONSE *)value);
+        snprintf(why, sizeof(why), "OCSP responder sent invalid response (status%.4s)",
+                 o->status + STATUS_AT);
+        give_up(o, 0, why);
         return;
     default:
         if (ERR_peek_error() == 0)
@@ -390,7 +441,12 @@ send_request(struct tls_ocsp *o)
     struct str der = encode_request(o, &request);
     bool good;
 
+    o->status_len = 0;
     o->bio = BIO_new_socket(o->conn->watch.fd, BIO_NOCLOSE);
+    if (o->bio != NULL) {
+        BIO_set_callback_ex(o->bio, on_read);
+        BIO_set_callback_arg(o->bio, (char *)o);
+    }
     good = o->bio != NULL && der.ptr != NULL && make_request(o, request, der);
     OCSP_REQUEST_free(request);
     if (good)

@@ -162,6 +162,7 @@ read_chain(const struct tls_pem *from, struct tls_pair *p, struct tls_pair_error
 /* Lines of the password file; tried in turn. */
 struct passwords {
     struct str left, now;
+    bool asked;
 };
 
 static int
@@ -170,6 +171,7 @@ give_password(char *to, int size, int writing, void *data)
     struct passwords *p = data;
 
     (void)writing;
+    p->asked = true;
     if (size <= 0 || p->now.len > (size_t)size)
         return 0;
     memcpy(to, p->now.ptr, p->now.len);
@@ -255,6 +257,7 @@ read_key(const struct tls_pair_source *s, struct tls_pair *p, struct tls_pair_er
     (void)next_password(&passwords);
     if (str_starts(s->key.name, S("store:"))) {
         p->key = fetch_key_with(s->key.name.ptr + 6, &passwords);
+        e->locked = p->key == NULL && passwords.asked;
         return p->key != NULL || fail(e, &s->key, true, "OSSL_STORE_load");
     }
     if (str_starts(s->key.name, S("engine:"))) {
@@ -267,6 +270,7 @@ read_key(const struct tls_pair_source *s, struct tls_pair *p, struct tls_pair_er
     good = content_of(&a, &s->key, true, &p->key_stamp, &content, e);
     if (good) {
         p->key = parse_key(content, &passwords);
+        e->locked = p->key == NULL && passwords.asked;
         good = p->key != NULL || fail(e, &s->key, true, "PEM_read_bio_PrivateKey");
         if (s->key.content.ptr == NULL && !tls_pem_is_data(s->key.name))
             OPENSSL_cleanse((void *)content.ptr, content.len);
@@ -296,7 +300,7 @@ tls_pair_read(const struct tls_pair_source *s, struct tls_pair_error *e)
     struct tls_pair *p = calloc(1, sizeof(*p));
 
     core_dump_hide_memory();
-    e->of_key = e->mismatch = false;
+    e->of_key = e->mismatch = e->locked = false;
     ERR_clear_error();
     if (p == NULL) {
         error_set(&e->error, "out of memory");

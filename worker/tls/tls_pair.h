@@ -35,6 +35,7 @@ struct tls_pair {
 struct tls_pair_error {
     bool of_key;   /* not of the certificate */
     bool mismatch; /* both are good, but not for each other */
+    bool locked;   /* the key is encrypted, and no passphrase opens it */
     struct error error;
 };
 

@@ -12,17 +12,21 @@
 #include <stdlib.h>
 
 #include "common/base/hash.h"
+#include "common/sys/clock.h"
 #include "worker/tls/tls_own.h"
 
 enum {
     KEPT_MAX = 1000, /* sessions: a few kB each, with the server's certificates */
-    KEY_MAX = 2048,  /* bytes; connections with longer names are used by nobody else */
+    REFUSED_MS =
+        10 * 60 * 1000, /* so long none is offered to a server that broke off because of one */
+    KEY_MAX = 2048,     /* bytes; connections with longer names are used by nobody else */
 };
 
 struct kept {
-    struct list by_age; /* most recently used first */
-    struct str key;     /* behind it */
-    SSL_SESSION *session;
+    struct list by_age;     /* most recently used first */
+    struct str key;         /* behind it */
+    SSL_SESSION *session;   /* NULL: the server refuses them */
+    uint64_t none_until_ms; /* none is kept or offered before; 0: it may be */
 };
 
 static struct hash kept;
@@ -141,7 +145,7 @@ tls_resume_on_session(SSL *ssl, SSL_SESSION *session)
     k = hash_get(&kept, t->key);
     if (k == NULL)
         k = remember(t->key);
-    if (k == NULL)
+    if (k == NULL || clock_ms < k->none_until_ms)
         return 0;
     SSL_SESSION_free(k->session);
     k->session = session;
@@ -163,12 +167,35 @@ tls_resume_offer(struct tls *t)
 {
     struct kept *k = t->resume ? hash_get(&kept, t->key) : NULL;
 
-    if (k == NULL)
+    if (k == NULL || k->session == NULL)
         return;
     if (!is_good(k->session) || SSL_set_session(t->ssl, k->session) != 1) {
         forget(k);
         return;
     }
+    t->offered = true;
     list_del(&k->by_age);
     list_add_head(&ages, &k->by_age);
+}
+
+void
+tls_resume_refused(struct tls *t)
+{
+    struct kept *k = hash_get(&kept, t->key);
+
+    if (k == NULL)
+        k = remember(t->key);
+    if (k == NULL)
+        return;
+    SSL_SESSION_free(k->session);
+    k->session = NULL;
+    k->none_until_ms = clock_ms + REFUSED_MS;
+}
+
+bool
+tls_refused_session(const struct conn *c)
+{
+    const struct tls *t = tls_of(c);
+
+    return t != NULL && t->refused;
 }

@@ -9,6 +9,8 @@
 bool tls_resume_set_up(struct tls *t, const struct tls_client *o);
 /* Offers the session that is kept for t's key, if there is one. */
 void tls_resume_offer(struct tls *t);
+/* The server broke off because of it: none is kept for t's key for some time. */
+void tls_resume_refused(struct tls *t);
 /* For SSL_CTX_sess_set_new_cb. */
 int tls_resume_on_session(SSL *ssl, SSL_SESSION *session);
 

@@ -140,13 +140,16 @@ get_ciphers(struct exchange *x, struct var_value *v, const void *data)
     found(v, text_str(&list));
 }
 
+/* Groups of newer kinds (X25519MLKEM768) have a name in TLS only, and some none at all. */
 static void
-add_group(struct text *t, int nid)
+add_group(struct text *t, SSL *ssl, int nid)
 {
-    if (nid & TLSEXT_nid_unknown)
-        text_fmt(t, "0x%04x", (unsigned)nid & 0xffff);
+    const char *name = nid & TLSEXT_nid_unknown ? SSL_group_to_name(ssl, nid) : OBJ_nid2sn(nid);
+
+    if (name != NULL)
+        text_add(t, str_c(name));
     else
-        text_add(t, str_c(OBJ_nid2sn(nid)));
+        text_fmt(t, "0x%04x", (unsigned)nid & 0xffff);
 }
 
 static void
@@ -167,7 +170,7 @@ get_curves(struct exchange *x, struct var_value *v, const void *data)
     for (int i = 0; i < n; i++) {
         if (i > 0)
             text_char(&list, ':');
-        add_group(&list, nids[i]);
+        add_group(&list, t->ssl, nids[i]);
     }
     found(v, text_str(&list));
 }
@@ -184,7 +187,7 @@ get_curve(struct exchange *x, struct var_value *v, const void *data)
     if (nid == NID_undef)
         return;
     text_init(&name, &x->mem->arena);
-    add_group(&name, nid);
+    add_group(&name, t->ssl, nid);
     found(v, text_str(&name));
 }
 

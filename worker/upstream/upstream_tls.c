@@ -185,9 +185,12 @@ upstream_tls_prepare(struct upstream_tls **made, struct exchange *x,
         name = template_expand(x, &c->name);
     if (t == NULL || name.ptr == NULL)
         return fail(x, "no memory for a TLS connection");
+    name = without_port(name);
+    if (c->server_name && name.len > TLS_NAME_MAX)
+        return fail(x,
+                    "the name for SNI is too long"); /* a client's perhaps: no origin is to blame */
     *made = t;
     t->x = x;
-    name = without_port(name);
     t->client = (struct tls_client){ .context = c->context,
                                      .name = c->server_name ? name : S(""),
                                      .verify_name = name,

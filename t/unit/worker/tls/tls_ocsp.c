@@ -66,3 +66,46 @@ TEST(a_response_that_refuses)
     CHECK_EQ(a.status, OCSP_FAILED);
     CHECK(strstr(a.why, "OCSP response not successful (6: unauthorized)") != NULL, "%s", a.why);
 }
+
+static X509 *
+make_certificate(EVP_PKEY *key, long serial)
+{
+    X509 *x = X509_new();
+
+    ASN1_INTEGER_set(X509_get_serialNumber(x), serial);
+    X509_gmtime_adj(X509_getm_notBefore(x), -1000);
+    X509_gmtime_adj(X509_getm_notAfter(x), 100000);
+    X509_set_pubkey(x, key);
+    X509_sign(x, key, EVP_sha256());
+    return x;
+}
+
+/* What was on the stack before is no part of a key. */
+static __attribute__((noinline)) void
+fill_stack(int with)
+{
+    volatile char bytes[4096];
+
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (char)with;
+}
+
+TEST(a_key_depends_on_both_certificates_alone)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *a = make_certificate(key, 1), *b = make_certificate(key, 2);
+    char keys[4][32];
+
+    fill_stack(0x11);
+    CHECK(tls_ocsp_key(a, b, keys[0]));
+    fill_stack(0x22);
+    CHECK(tls_ocsp_key(a, b, keys[1]));
+    CHECK(tls_ocsp_key(b, a, keys[2]));
+    CHECK(tls_ocsp_key(a, a, keys[3]));
+    CHECK(memcmp(keys[0], keys[1], 32) == 0);
+    CHECK(memcmp(keys[0], keys[2], 32) != 0);
+    CHECK(memcmp(keys[0], keys[3], 32) != 0);
+    X509_free(a);
+    X509_free(b);
+    EVP_PKEY_free(key);
+}
