@@ -146,6 +146,7 @@ RAW
 compare 'repeated fields' => {
     differs => [
         qr{^GET / \| (User-Agent|Referer|Accept): a \|| User-Agent: a \|} => 'nginx 1.23.0: nginx combines arbitrary header lines with identical names during lookup of the "$http_..." variables',
+        qr{^GET /\S* \| Content-Type: a/b \| Content-Type} => 'nginx 1.23.0: and so of "$content_type", which is "$http_content_type"',
         qr{Expect: 100} => 'manual: 100 (Continue) is sent when the body is about to be read',
         qr{^GET /\w.*X-Hop} => 'manual: names are not forwarded',
         qr{^GET /\w.*(?:Trailer|Proxy-Connection)} => 'manual: Proxy-Connection and, without the trailers themselves, Trailer',

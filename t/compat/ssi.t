@@ -19,7 +19,7 @@ my %files = (
     'html/loop.html' => 'L<!--# include virtual="/loop.html" -->M', 'html/err.html' => '<!--# foo -->', 'html/raw.html' => '<!--# echo var="uri" -->',
     'html/set.html'  => '<!--# set var="inner" value="I" -->[outer=<!--# echo var="outer" -->]',
     'html/q.html'    => '[<!--# echo var="query_string" -->|<!--# echo var="uri" -->|<!--# echo var="request_uri" -->|<!--# echo var="request_method" -->]',
-    'html/set1.html' => '<!--# if expr="$arg_m = /(x)/" -->S<!--# endif -->', 'html/date.html' => '<!--# echo var="date_gmt" -->',
+    'html/set1.html' => '<!--# if expr="$arg_m = /(x)/" -->S<!--# endif -->', 'html/empty.html' => '<!--# include virtual="" -->|<!--# include file="" -->', 'html/date.html' => '<!--# echo var="date_gmt" -->',
     'html/stubs.html' => '<!--# block name="c" -->C<!--# endblock -->(<!--# include virtual="/page404" stub="b" -->)',
     'html/big.html'   => join('', map { sprintf "%06d <b>text</b> <!--# echo var=\"arg_a\" --><!-- no command -->\n", $_ } 1 .. 4000) . '<!--# include virtual="/inc.html" -->',
     'html/many.html'  => join('', map { qq(<!--# include virtual="/inc.html" -->$_<!--# include virtual="/o/ok" -->\n) } 1 .. 150),
@@ -70,6 +70,8 @@ sub body ($server, $path) {
     my $answer = $server->get($path) // return 'no answer';
     return $answer->body =~ s/\r//gr =~ s/<hr><center>.*?<\/center>//gr . ($answer->complete ? '' : '(cut)');
 }
+# Asked first: with more pages in its memory, nginx 1.22 may take this for an error instead.
+is(body($weir, '/empty.html'), body($nginx, '/empty.html'), 'no text at all is the directory of the page');
 for my $n (0 .. $#pages) {
     my ($page, $path) = ($pages[$n], "/page$n.html?a=1&m=x&e=");
     my $what = $page =~ s/\n/\\n/gr;
@@ -273,7 +275,7 @@ x<!--# echo var="arg_a" --><!--# echo var="arg_m" -->y
 %%
 <!--# include virtual="/%71.html" -->|<!--# include virtual="/q%2ehtml?%41" -->|<!--# include virtual="/q%00" -->
 %%
-<!--# include -->|<!--# include virtual="" -->|<!--# include file="" -->|<!--# include virtual="/inc.html" file="inc.html" -->
+<!--# include -->|<!--# include file="$nothing" -->|<!--# include virtual="$nothing" -->|<!--# include virtual="$arg_e" -->|<!--# include virtual="/inc.html" file="inc.html" -->
 %%
 <!--# include virtual="/missing.html" -->|x
 %%

@@ -21,8 +21,9 @@
 # that begins with $realip_remote_port:$server_port; with own_proxy => 1 it says itself how origins are asked.
 #
 # differs => [ qr/line/ => reason, ... ] in the second word names lines where the two differ, and why: 'manual: WORDS'
-# with words of the list in weir.conf(5), or 'nginx VERSION: WORDS' for a change that came after the installed nginx,
-# with words of nginx's CHANGES or documentation. Such a line fails when the two do not differ (any more).
+# with words of the list in weir.conf(5), or 'nginx VERSION: WORDS' for what nginx does as weir since that version, with words
+# of its CHANGES or documentation: with VERSION or a later one installed, such a row does not count. The first row that fits a
+# line does, and the line fails when the two do not differ.
 
 package Compat;
 use v5.36;
@@ -80,7 +81,7 @@ sub log_format () {
 
 sub compare ($name, $option, $lines) {
     my @cases   = map { parse($_) } grep { !/^\s*(?:#|$)/ } split /\n/, $lines;
-    my @differs = @{ $option->{differs} // [] };
+    my @differs = differs(@{ $option->{differs} // [] });
     # To origins both say HTTP/1.1 and keep connections, which has been nginx's default since 1.29.7 only.
     my $log  = "log_format compat '@{[log_format()]}';\n" . ($option->{own_log} ? '' : "access_log %dir%/compat.log compat;\n");
     my $http = $log
@@ -96,14 +97,12 @@ sub compare ($name, $option, $lines) {
     my @ports = map { [ map { $_->{port} } @$_ ] } @results;
     settle($servers[$_], @{ $ports[$_] }) for 0, 1;
     my @logs = map { logged($_) } @servers;
-    my %used;
     for my $n (0 .. $#cases) {
         my $line = $cases[$n]{line};
         my @texts = map { $results[$_][$n]{text} . "\nlog: " . ($logs[$_]{ $results[$_][$n]{port} // 0 } // '') } 0, 1;
-        my ($reason) = map { $differs[ 2 * $_ + 1 ] } grep { $line =~ $differs[ 2 * $_ ] } 0 .. @differs / 2 - 1;
-        if (defined $reason) {
-            Test::More::ok($texts[0] ne $texts[1], "$name: $line: they differ ($reason)");
-            explained($reason);
+        my ($row) = grep { $line =~ $_->{lines} } @differs;
+        if ($row) {
+            Test::More::ok($texts[0] ne $texts[1], "$name: $line: they differ ($row->{reason})");
         }
         else {
             Test::More::ok($texts[0] eq $texts[1], "$name: $line") or Test::More::diag(difference(@texts));
@@ -141,21 +140,28 @@ sub difference ($ours, $theirs) {
     return join "\n", (map { "weir:  $_" } grep { !$theirs{$_} } @ours), (map { "nginx: $_" } grep { !$ours{$_} } @theirs);
 }
 
-my $manual;
+# The rows that count with the installed nginx.
+sub differs (@pairs) {
+    my @rows;
+    while (my ($lines, $reason) = splice @pairs, 0, 2) {
+        my ($since) = $reason =~ /^nginx (1\.\d+\.\d+): \S/;
+        next if defined $since && Nginx->is_at_least($since);
+        push @rows, { lines => $lines, reason => $reason };
+        defined $since || in_manual($reason) or Test::More::fail("a reason for a difference: $reason");
+    }
+    return @rows;
+}
 
 # A reason must be one that users can read up.
-sub explained ($reason) {
-    if (my ($words) = $reason =~ /^manual: (.*)/) {
-        $manual //= do {
-            open my $fh, '<', 'man/weir.conf.5' or die "man/weir.conf.5: $!";
-            local $/;
-            my ($list) = <$fh> =~ /^\.Sh DIFFERENCES FROM NGINX\n(.*?)^\.Sh /ms;
-            $list =~ s/^\.(?:Dq|Ic|Ql|Va|Pq Ic) |^\.\w+$//mgr =~ s/\s+/ /gr;
-        };
-        index($manual, $words) >= 0 or Test::More::fail("weir.conf(5) says \"$words\"");
-        return;
-    }
-    $reason =~ /^nginx 1\.\d+\.\d+: \S/ or Test::More::fail("a reason for a difference: $reason");
+sub in_manual ($reason) {
+    state $list = do {
+        open my $fh, '<', 'man/weir.conf.5' or die "man/weir.conf.5: $!";
+        local $/;
+        my ($text) = <$fh> =~ /^\.Sh DIFFERENCES FROM NGINX\n(.*?)^\.Sh /ms;
+        $text =~ s/^\.(?:Dq|Ic|Ql|Va|Pq Ic) |^\.\w+$//mgr =~ s/\s+/ /gr;
+    };
+    my ($words) = $reason =~ /^manual: (.+)/ or return 0;
+    return index($list, $words) >= 0;
 }
 
 sub unescape ($text) {

@@ -9,6 +9,7 @@
 package Nginx;
 use v5.36;
 use parent -norequire, 'Weir';
+use version ();
 use Weir ();
 
 sub name ($class)      { 'nginx' }
@@ -21,7 +22,15 @@ sub binary ($class) {
     return undef;
 }
 
+# Whether the installed nginx is of this version or a later one.
+sub is_at_least ($class, $wanted) {
+    state $installed = `@{[$class->binary]} -v 2>&1` =~ m{nginx/([\d.]+)} ? version->parse("v$1") : die "nginx -v tells no version\n";
+    return $installed >= version->parse("v$wanted");
+}
+
 sub beside ($class, %option) {
+    # A file that compares is skipped as a whole.
+    Test::More->builder->current_test == 0 or die "Nginx->beside goes before all tests\n";
     $class->binary // Weir::skip_all('no nginx to compare with');
     my @both = (Weir->new(%option, start => 0), $class->new(%option, start => 0));
     # ETag and Last-Modified come from the times of files.

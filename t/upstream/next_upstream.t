@@ -22,7 +22,7 @@ my $weir = Weir->new(
     upstream u { server $f max_fails=0 weight=1000; server $s max_fails=0 backup; }
     upstream dead { server 127.0.0.1:$dead max_fails=0; server $s backup; }
     upstream dead3 { server 127.0.0.1:$dead max_fails=0; server 127.0.0.2:$dead max_fails=0; server 127.0.0.3:$dead max_fails=0; }
-    upstream same { server $f max_fails=0; server localhost:$first->{port} max_fails=0; }
+    upstream same { server $f max_fails=0; server $f max_fails=0; }
     log_format l '\$request_uri \$status [\$upstream_addr] [\$upstream_status] [\$upstream_response_length]';
     access_log %dir%/access.log l;
     proxy_read_timeout 300ms;

@@ -489,9 +489,12 @@ leads_up(struct text *scratch, struct str path)
     return false;
 }
 
-/* What is included, from the root; relative to the page's directory when it has no slash in front. */
+/*
+ * What is included, from the root; relative to the page's directory when it has no slash in front. As with nginx, no text at
+ * all is that directory, but variables that come to nothing are an error.
+ */
 static bool
-include_uri(struct ssi_page *p, struct str value, bool is_file, struct str *uri)
+include_uri(struct ssi_page *p, struct str value, struct str *uri)
 {
     struct exchange *x = p->source.x;
     struct text *path = &p->scratch[0];
@@ -500,7 +503,7 @@ include_uri(struct ssi_page *p, struct str value, bool is_file, struct str *uri)
 
     if (!evaluate(p, value, path))
         return false;
-    if ((path->len == 0 && !is_file) || leads_up(&p->scratch[1], text_str(path))) {
+    if ((path->len == 0 && value.len > 0) || leads_up(&p->scratch[1], text_str(path))) {
         page_log(p, "unsafe URI \"%.*s\" was detected", LOG_STR(text_str(path)));
         return false;
     }
@@ -552,7 +555,7 @@ run_include(struct ssi_page *p, const struct str *values)
     struct str uri;
 
     if (!include_params(p, values) || !find_stub(p, values[INCLUDE_STUB], &stub) ||
-        !include_uri(p, values[is_file ? INCLUDE_FILE : INCLUDE_VIRTUAL], is_file, &uri))
+        !include_uri(p, values[is_file ? INCLUDE_FILE : INCLUDE_VIRTUAL], &uri))
         return false;
     if (values[INCLUDE_SET].ptr != NULL)
         return ssi_include_into(p, uri, values[INCLUDE_SET]);

@@ -383,7 +383,7 @@ static void
 get_content_type(struct exchange *x, struct var_value *v, const void *data)
 {
     (void)data;
-    found_if(v, fields_value(&request_of(x)->fields, FIELD_CONTENT_TYPE));
+    get_joined(x, v, &request_of(x)->fields, S("content_type"));
 }
 
 /* Of `Authorization: Basic ...`: what stands before the colon. */
