@@ -79,7 +79,9 @@ for my $n (0 .. $#pages) {
         is(body($weir, $path), $differs{$page}, "weir differs: $what");
         next;
     }
-    is(body($weir, $path), body($nginx, $path), $what);
+    my ($ours, $its) = (body($weir, $path), body($nginx, $path));
+    $ours = body($weir, $path) if $ours ne $its && $page =~ /date/;    # a second has passed between them
+    is($ours, $its, $what);
 }
 for my $prefix ('/silent', '/short') {
     is(body($weir, "$prefix/page$_.html?a=1"), body($nginx, "$prefix/page$_.html?a=1"), "$prefix: $pages[$_]")
