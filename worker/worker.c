@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/buf.h"
 #include "common/base/heap.h"
 #include "common/base/rand.h"
 #include "common/event/loop.h"
@@ -30,10 +31,11 @@
 #include "worker/watchdog.h"
 
 enum {
-    EXIT_FATAL = 2, /* to start another one would not help: nginx's exit status for it */
-    HEAP_KEPT = 1024 * 1024,
-    TRIM_AFTER_MS = 1000, /* so long must memory be spare */
-    TRIM_STEP_MS = 10,    /* between the parts of it */
+    EXIT_FATAL = 2,          /* to start another one would not help: nginx's exit status for it */
+    HEAP_KEPT = 1024 * 1024, /* bytes that are spare and are not given back */
+    BUFS_KEPT = 4 * 1024 * 1024, /* the same */
+    TRIM_AFTER_MS = 1000,        /* so long must memory be spare */
+    TRIM_STEP_MS = 10,           /* between the parts of it */
 };
 
 static struct inherit *inherited;
@@ -105,7 +107,9 @@ quit(void)
 static void
 on_trim_time(struct timer *t)
 {
-    if (heap_trim(HEAP_KEPT))
+    bool more = heap_trim(HEAP_KEPT);
+
+    if (buf_trim(BUFS_KEPT) || more)
         timer_set(t, TRIM_STEP_MS);
 }
 
@@ -122,7 +126,7 @@ static void
 on_turn(struct task *t)
 {
     (void)t;
-    if (heap_spare() > HEAP_KEPT && !timer_pending(&trim_timer))
+    if ((heap_spare() > HEAP_KEPT || buf_spare() > BUFS_KEPT) && !timer_pending(&trim_timer))
         trim_later();
     if (worker_state < WORKER_DRAINING)
         return;

@@ -8,16 +8,19 @@
 
 #include <stdlib.h>
 
+#include "common/base/num.h"
 #include "common/base/panic.h"
 #include "common/base/sanitize.h"
 
 enum {
     BUF_CLASSES = 9, /* 1 kB << class */
     BUF_UNPOOLED = 0xff,
+    TRIM_STEP = 2 * 1024 * 1024, /* bytes that are given back at once */
 };
 
 static struct buf *free_lists[BUF_CLASSES];
-static size_t free_bytes; /* in all lists */
+static size_t free_bytes; /* in all lists, */
+static size_t free_low;   /* and the least of it since the last trim */
 
 static inline size_t
 class_bytes(unsigned class)
@@ -55,6 +58,8 @@ buf_get(size_t bytes)
         if (b != NULL) {
             free_lists[class] = b->next;
             free_bytes -= b->cap;
+            if (free_bytes < free_low)
+                free_low = free_bytes;
             __builtin_prefetch(b->next); /* for who asks next */
         } else {
             b = buf_new(class_bytes(class), class);
@@ -94,16 +99,30 @@ buf_put_chain(struct buf *b)
     }
 }
 
-void
+size_t
+buf_spare(void)
+{
+    return free_bytes;
+}
+
+bool
 buf_trim(size_t keep)
 {
+    size_t given = 0;
+
     for (unsigned class = BUF_CLASSES; class -- > 0;) {
-        while (free_bytes > keep && free_lists[class] != NULL) {
+        while (free_low > keep && given < TRIM_STEP && free_lists[class] != NULL) {
             struct buf *b = free_lists[class];
 
             free_lists[class] = b->next;
             free_bytes -= b->cap;
+            free_low -= num_min(b->cap, free_low);
+            given += b->cap;
             free(b);
         }
     }
+    if (free_low > keep && given > 0)
+        return true;
+    free_low = free_bytes;
+    return false;
 }

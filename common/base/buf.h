@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * buf.h - I/O buffers from free lists by size class. A worker never gives them back to the C library while it
- * serves (measured: heap trimming costs more than the body).
+ * buf.h - I/O buffers from free lists by size class. A worker gives back to the C library only what it had no use for in a
+ * while (measured: heap trimming for each request costs more than the body).
  */
 #ifndef WEIR_BASE_BUF_H
 #define WEIR_BASE_BUF_H
@@ -23,8 +23,11 @@ struct buf *buf_get(size_t bytes);
 void buf_put(struct buf *b);
 /* A whole chain. */
 void buf_put_chain(struct buf *b);
-/* Gives the free lists back to the system beyond `keep` bytes (called from time to time by an idle worker). */
-void buf_trim(size_t keep);
+/* Bytes in the free lists. */
+size_t buf_spare(void);
+/* Gives back to the system what was free all the time since the last call, except `keep` bytes. True: there is more of it,
+ * for the next call, so that none blocks for long. */
+bool buf_trim(size_t keep);
 
 static inline size_t
 buf_len(const struct buf *b)

@@ -472,7 +472,7 @@ forget_slabs(void)
 static uint32_t
 slabs_wanted(void)
 {
-    const uint32_t most = (uint32_t)1 << (36 - SLAB_SHIFT); /* 64 GB */
+    const uint32_t most = (uint32_t)1 << (34 - SLAB_SHIFT); /* 16 GB: a million TLS connections */
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||

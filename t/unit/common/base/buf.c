@@ -46,8 +46,36 @@ TEST(what_is_put_back_comes_again)
     CHECK(a->next == NULL && a->start == 0 && a->end == 0);
     buf_put(a);
     buf_put(b);
-    buf_trim(4096);
     buf_trim(0);
+}
+
+TEST(what_was_free_for_a_while_is_given_back)
+{
+    enum { N = 64, KB64 = 64 * 1024 };
+    struct buf *b[N];
+    size_t before;
+
+    while (buf_trim(0))
+        ;
+    before = buf_spare();
+    for (unsigned i = 0; i < N; i++)
+        b[i] = buf_get(KB64);
+    for (unsigned i = 0; i < N; i++)
+        buf_put(b[i]);
+    CHECK_EQ(buf_spare(), before + (size_t)N * KB64);
+    CHECK(!buf_trim(0), "they were in use since the last look");
+    CHECK_EQ(buf_spare(), before + (size_t)N * KB64);
+    b[0] = buf_get(KB64);
+    buf_put(b[0]);
+    CHECK(buf_trim(0), "in parts");
+    while (buf_trim(0))
+        ;
+    CHECK_EQ(buf_spare(), before + KB64, "one was in use");
+    CHECK(!buf_trim(KB64));
+    CHECK_EQ(buf_spare(), before + KB64, "that much is kept");
+    while (buf_trim(0))
+        ;
+    CHECK_EQ(buf_spare(), 0);
 }
 #endif
 
