@@ -16,7 +16,7 @@ my $weir = Weir->new(
         location /tcp    { return 200 "$tcpinfo_rtt,$tcpinfo_rttvar,$tcpinfo_snd_cwnd,$tcpinfo_rcv_space"; }
         location /pid    { return 200 "$pid $hostname $nginx_version"; }
         location /files  { return 200 "$document_root $realpath_root $request_filename"; }
-        location /joined { return 200 "$http_x_a|$http_cookie"; }
+        location /joined { return 200 "$http_x_a|$http_cookie|$content_type"; }
         location /ports  { return 200 "$remote_port $server_port"; }
         location /braces { return 200 "${uri}x$arg_a"; }
         location /prefix { return 200 "$arg_$http_$cookie_$sent_http_$uri"; }
@@ -36,7 +36,7 @@ like(body('/tcp'), qr/^\d+,\d+,\d+,\d+$/, '$tcpinfo_*');
 like(body('/pid'), qr/^\d+ \S+ 1\.\d+\.\d+$/, '$pid, $hostname, $nginx_version');
 is(body('/files'), join(' ', map { $weir->dir . $_ } '/html', '/html', '/html/files'), 'paths');
 is($weir->get('/nested/f')->field('X-File'), $weir->dir . '/html/f', '$request_filename below an alias');
-is(body('/joined', fields => [ 'X-A: 1', 'X-A: 2', 'Cookie: a=1', 'Cookie: b=2' ]), '1, 2|a=1; b=2', 'joined fields');
+is(body('/joined', fields => [ 'X-A: 1', 'X-A: 2', 'Cookie: a=1', 'Cookie: b=2', 'Content-Type: a/b', 'Content-Type: c/d' ]), '1, 2|a=1; b=2|a/b, c/d', 'joined fields');
 like(body('/ports'), qr/^\d+ ${\ $weir->port}$/, 'ports');
 is(body('/braces?a=1'), '/bracesx1', 'braces');
 is(body('/prefix?=1'), '/prefix', 'a prefix without a name is empty, as in nginx');

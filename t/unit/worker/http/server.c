@@ -200,14 +200,14 @@ TEST(messages)
           "server name \"www.*.org\" is invalid in /w/w.conf:1" },
         { "server { server_name *org; }", "server name \"*org\" is invalid in /w/w.conf:1" },
         { "server { server_name ~; }", "empty regex in server name \"~\" in /w/w.conf:1" },
-        /* warnings */
-        { "server { server_name a; } server { server_name a b; }",
+        /* warnings, with a port each: without, it is 8000 for users who may not have 80 */
+        { "server { listen 80; server_name a; } server { listen 80; server_name a b; }",
           "conflicting server name \"a\" on 0.0.0.0:80, ignored in /w/w.conf:1" },
-        { "server { } server { }",
+        { "server { listen 80; } server { listen 80; }",
           "conflicting server name \"\" on 0.0.0.0:80, ignored in /w/w.conf:1" },
-        { "server { server_name a.org; } server { server_name .a.org; }",
+        { "server { listen 80; server_name a.org; } server { listen 80; server_name .a.org; }",
           "conflicting server name \".a.org\" on 0.0.0.0:80, ignored in /w/w.conf:1" },
-        { "server { server_name *.a.org; } server { server_name .a.org; }",
+        { "server { listen 80; server_name *.a.org; } server { listen 80; server_name .a.org; }",
           "conflicting server name \".a.org\" on 0.0.0.0:80, ignored in /w/w.conf:1" },
     };
 
