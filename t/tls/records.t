@@ -121,6 +121,17 @@ for my $round (1 .. 3) {
     }
 }
 
+# Who is asked for new keys says so before anything else. A single question: more of them may have one answer.
+my $shown = $certs->dir . '/messages';
+for my $port (0, 2) {
+    my $asking = Talk->new('-tls1_3', '-msg', '-msgfile', $shown, '-connect', '127.0.0.1:' . $weir->port($port)) // die 'no s_client';
+    $asking->say("K\n");
+    wait_for(sub { $asking->notes =~ /KEYUPDATE/ }, 'the client has sent it');
+    ok($asking->gets_all, 'asked once for new keys');
+    my @answers = grep /^<<< .* KeyUpdate/, split /\n/, do { open my $fh, '<', $shown or die; local $/; readline $fh };
+    is(scalar @answers, 1, 'the server has them, and told so');
+}
+
 # ---- a client that takes small records only (RFC 6066, 4)
 
 for my $length (512, 1024, 4096) {

@@ -393,6 +393,15 @@ write_failed(struct tls *t, int result)
     }
 }
 
+/* Whether the keys that we have are the right ones for the next record: no handshake goes on, and the peer did not ask for
+ * new keys, of which the library has to tell first (RFC 8446, 4.6.3). */
+static bool
+seals_by_itself(const struct tls *t)
+{
+    return tls_seal_has_keys(&t->seal) && SSL_is_init_finished(t->ssl) &&
+           SSL_get_key_update_type(t->ssl) == SSL_KEY_UPDATE_NONE;
+}
+
 /* One record, whole or not at all. */
 static enum io
 write_record(struct tls *t, const void *from, size_t len)
@@ -400,7 +409,7 @@ write_record(struct tls *t, const void *from, size_t len)
     size_t done = 0;
     int r;
 
-    if (tls_seal_has_keys(&t->seal) && SSL_is_init_finished(t->ssl)) {
+    if (seals_by_itself(t)) {
         if (!tls_out_seal(t, TLS_CONTENT_DATA, from, len))
             return tls_broke(t, "SSL_write() failed");
         done = len;
