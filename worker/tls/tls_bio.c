@@ -93,10 +93,11 @@ tls_send(struct tls *t)
 
     while (t->out != NULL) {
         size_t len = buf_len(t->out);
+        int more = t->fin_follows ? MSG_MORE : 0; /* FIN takes it along */
         ssize_t r;
 
         do
-            r = send(c->watch.fd, t->out->mem + t->out->start, len, MSG_NOSIGNAL);
+            r = send(c->watch.fd, t->out->mem + t->out->start, len, MSG_NOSIGNAL | more);
         while (r < 0 && errno == EINTR);
         if (r < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
             c->error = errno;

@@ -621,10 +621,10 @@ say_close(struct tls *t)
     if (t->said_close || t->state != TLS_OPEN)
         return;
     t->said_close = true;
-    ERR_clear_error();
+    tls_clear_errors();
     if (SSL_is_init_finished(t->ssl))
         (void)SSL_shutdown(t->ssl);
-    ERR_clear_error();
+    tls_clear_errors();
 }
 
 static void
@@ -636,13 +636,22 @@ tls_ending(struct conn *c)
 static enum io
 tls_flush(struct conn *c)
 {
-    return tls_send_if_writable(c->layer);
+    struct tls *t = c->layer;
+
+    /* The owner may close within this turn: FIN then leaves with the last bytes. */
+    if (t->said_close && t->out != NULL && (c->bits & CONN_WRITABLE) &&
+        buf_len(t->out) <= TLS_OUT_FIRST) {
+        task_flush(&t->flush);
+        return IO_OK;
+    }
+    return tls_send_if_writable(t);
 }
 
 static void
 shut_down(struct tls *t)
 {
     t->end_wanted = false;
+    t->fin_follows = true;
     say_close(t);
     if (tls_send_if_writable(t) == IO_AGAIN)
         t->fin_wanted = true;
@@ -676,6 +685,7 @@ tls_close(struct conn *c)
 
     if (!(c->bits & CONN_ERROR)) {
         say_close(t);
+        t->fin_follows = true;
         if (tls_send_if_writable(t) == IO_AGAIN && tls_farewell(c, t->out))
             t->out = NULL;
     }

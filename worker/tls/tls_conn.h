@@ -37,6 +37,7 @@ struct tls {
         write_waits_for_peer; /* a handshake that it began anew has to end before writing goes on */
     bool said_close;          /* close_notify is in `out` or gone */
     bool fin_wanted;          /* FIN behind what is in `out` */
+    bool fin_follows;         /* at once */
     bool end_wanted;          /* shut down as soon as the handshake is complete */
     bool client;
     struct buf *raw;      /* bytes of the peer that were read before `ssl` was there */

@@ -13,6 +13,7 @@
 #include "common/sys/clock.h"
 #include "common/sys/socket.h"
 #include "worker/tls/tls_conn.h"
+#include "worker/tls/tls_error.h"
 #include "worker/tls/tls_hello.h"
 
 enum {
@@ -149,7 +150,7 @@ handshake_step(struct tls *t)
 {
     int r;
 
-    ERR_clear_error();
+    tls_clear_errors();
     if (t->context->settings.early_data && !t->early_over) {
         if (!step_early(t))
             return;
