@@ -271,7 +271,18 @@ file_has_settled(const struct open_file *f)
            changed_ms + BODY_SETTLED_MS <= clock_wall_ms;
 }
 
-/* Keeps the content in memory. A file that changes its length meanwhile simply stays on disk. */
+/* Whether the file behind the descriptor is still the one that was looked at: that may have been `valid` ago. */
+static bool
+file_is_unchanged(const struct open_file *f)
+{
+    struct stat st;
+
+    return fstat(f->fd, &st) == 0 && (uint64_t)st.st_size == f->size &&
+           st.st_mtim.tv_sec == f->mtime && (uint64_t)st.st_mtim.tv_nsec == f->mtime_nsec;
+}
+
+/* Keeps the content in memory. A file that changes meanwhile simply stays on disk: what is kept might be half of one
+ * version and half of the other, for as long as the cache does not look again. */
 static void
 file_keep_body(struct open_file *f, int flags)
 {
@@ -280,7 +291,7 @@ file_keep_body(struct open_file *f, int flags)
 
     if (bytes == NULL)
         return;
-    if (preadv2(f->fd, &iov, 1, 0, flags) != (ssize_t)f->size) {
+    if (preadv2(f->fd, &iov, 1, 0, flags) != (ssize_t)f->size || !file_is_unchanged(f)) {
         free(bytes);
         return;
     }

@@ -215,14 +215,23 @@ tls_out_seal(struct tls *t, enum tls_content type, const void *text, size_t len)
     return size > 0;
 }
 
-enum { KEY_UPDATE = 24 }; /* a handshake message: RFC 8446, 4.6.3 */
+/* RFC 8446, 4.6.3. The whole record: later parts of a long message (a ticket with a large certificate) begin with any
+ * byte. */
+static bool
+is_key_update(enum tls_content type, const char *text, size_t len)
+{
+    static const char head[] = { 24, 0, 0, 1 };
+
+    return type == TLS_CONTENT_HANDSHAKE && len == sizeof(head) + 1 &&
+           memcmp(text, head, sizeof(head)) == 0;
+}
 
 /* Plain text of the library's, since it gave its keys away. Behind a KeyUpdate it has new ones, and seals again. */
 static bool
 seal_for_library(struct tls *t, const char *text, size_t len)
 {
     enum tls_content type = t->control != 0 ? t->control : TLS_CONTENT_DATA;
-    bool update = type == TLS_CONTENT_HANDSHAKE && len > 0 && text[0] == KEY_UPDATE;
+    bool update = is_key_update(type, text, len);
 
     t->control = 0;
     if (!tls_out_seal(t, type, text, len))

@@ -414,10 +414,12 @@ write_record(struct tls *t, const void *from, size_t len)
             return tls_broke(t, "SSL_write() failed");
         done = len;
         r = 1;
-    } else if (t->client || SSL_is_init_finished(t->ssl)) {
-        r = SSL_write_ex(t->ssl, from, len, &done);
-    } else { /* before the handshake is complete (early data) we may speak already (RFC 8446, 4.2.10) */
+    } else if (!t->client && !SSL_is_init_finished(t->ssl) &&
+               SSL_get_early_data_status(t->ssl) == SSL_EARLY_DATA_ACCEPTED) {
+        /* Before the handshake is complete we may speak already (RFC 8446, 4.2.10). */
         r = SSL_write_early_data(t->ssl, from, len, &done);
+    } else { /* which waits for the rest of a message that the peer has begun */
+        r = SSL_write_ex(t->ssl, from, len, &done);
     }
     if (r != 1)
         return write_failed(t, r);

@@ -159,6 +159,7 @@ tls_seal_record(struct tls_seal *s, enum tls_content type, const void *text, siz
     bool hide_type = s->version == TLS_1_3_VERSION;
     unsigned char nonce[NONCE], data[13], inner = (unsigned char)type, *at = to + s->head;
     size_t size = s->head + len + s->tail;
+    bool has_key = c->owner == s;
     int n;
 
     next_nonce(s, nonce);
@@ -167,7 +168,8 @@ tls_seal_record(struct tls_seal *s, enum tls_content type, const void *text, siz
     put16(to + 3, size - RECORD_HEAD);
     if (s->head > RECORD_HEAD)
         memcpy(to + RECORD_HEAD, nonce + NONCE - EXPLICIT_NONCE, EXPLICIT_NONCE);
-    if (EVP_EncryptInit_ex(c->ctx, NULL, NULL, c->owner != s ? s->key : NULL, nonce) != 1)
+    c->owner = NULL; /* a call that fails leaves a context behind of which nobody knows the key */
+    if (EVP_EncryptInit_ex(c->ctx, NULL, NULL, has_key ? NULL : s->key, nonce) != 1)
         return 0;
     c->owner = s;
     if (EVP_EncryptUpdate(c->ctx, NULL, &n, data, additional_data(s, type, len, to, data)) != 1 ||

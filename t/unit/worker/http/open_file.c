@@ -388,6 +388,14 @@ TEST(contents_that_are_read_again_and_again)
     CHECK(f->body == NULL, "changed just now");
     open_file_put(f);
 
+    write_large("rewritten", MB);
+    f = get("rewritten");
+    age_file("rewritten", 1600000001);
+    open_file_copied(f);
+    open_file_copied(f);
+    CHECK(f->body == NULL, "changed since it was looked at");
+    open_file_put(f);
+
     for (unsigned i = 0; i < 16; i++) {
         snprintf(name, sizeof(name), "%u", i);
         write_large(name, MB);
