@@ -64,7 +64,7 @@ package Talk {
 
     sub new ($class, @words) {
         my $self = bless { in => '' }, $class;
-        open $self->{err}, '+>', undef or die "a temporary file: $!";
+        open $self->{err}, '+>>', undef or die "a temporary file: $!";
         $self->{pid} = IPC::Open3::open3($self->{to}, $self->{from}, '>&' . fileno $self->{err},
             qw(openssl s_client -connect), '127.0.0.1:' . $weir->port, @words);
         $self->{from}->blocking(0);
