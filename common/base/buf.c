@@ -88,6 +88,19 @@ buf_put(struct buf *b)
     free(b);
 }
 
+struct buf *
+buf_resize(struct buf *b, size_t bytes)
+{
+    struct buf *other = buf_get(num_max(bytes, buf_len(b)));
+
+    if (other == NULL)
+        return NULL;
+    memcpy(other->mem, b->mem + b->start, buf_len(b));
+    other->end = (uint32_t)buf_len(b);
+    buf_put(b);
+    return other;
+}
+
 void
 buf_put_chain(struct buf *b)
 {

@@ -19,6 +19,8 @@ struct buf {
 
 /* With cap >= bytes (classes of 1, 2, 4 ... 256 kB; larger ones are allocated exactly). NULL when memory is out. */
 struct buf *buf_get(size_t bytes);
+/* Moves what is filled to the beginning of another one for `bytes` in all, and gives b back. NULL: memory; b stays. */
+struct buf *buf_resize(struct buf *b, size_t bytes);
 /* Back to its list; NULL is harmless. In sanitizer builds it is freed, so that a late use is reported. */
 void buf_put(struct buf *b);
 /* A whole chain. */

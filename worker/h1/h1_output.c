@@ -39,12 +39,9 @@ h1_output_room(struct h1 *h, size_t n)
         return false;
     if (buf_space(h->out) >= n)
         return true;
-    bigger = buf_get(buf_len(h->out) + n);
+    bigger = buf_resize(h->out, buf_len(h->out) + n);
     if (bigger == NULL)
         return false;
-    memcpy(bigger->mem, h->out->mem + h->out->start, buf_len(h->out));
-    bigger->end = (uint32_t)buf_len(h->out);
-    buf_put(h->out);
     h->out = bigger;
     return true;
 }

@@ -57,14 +57,9 @@ out_shrink(struct tls *t)
     t->out_size = TLS_OUT_FIRST;
     if (t->out->cap <= TLS_OUT_FIRST || buf_len(t->out) > t->out->cap / 2)
         return;
-    small = buf_get(num_max(buf_len(t->out), TLS_OUT_FIRST));
-    if (small == NULL)
-        return;
-    memcpy(small->mem, t->out->mem + t->out->start, buf_len(t->out));
-    small->start = 0;
-    small->end = (uint32_t)buf_len(t->out);
-    buf_put(t->out);
-    t->out = small;
+    small = buf_resize(t->out, TLS_OUT_FIRST);
+    if (small != NULL)
+        t->out = small;
 }
 
 /* Everything in `out` has left: the next one is larger when this one was too small. */
@@ -169,13 +164,9 @@ out_grow(struct tls *t, size_t n)
 
     if (len + n > OUT_HARD_MAX)
         return false;
-    bigger = buf_get(len + n);
+    bigger = buf_resize(t->out, len + n);
     if (bigger == NULL)
         return false;
-    memcpy(bigger->mem, t->out->mem + t->out->start, len);
-    bigger->start = 0;
-    bigger->end = (uint32_t)len;
-    buf_put(t->out);
     t->out = bigger;
     return true;
 }

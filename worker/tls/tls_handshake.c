@@ -327,13 +327,9 @@ hello_room(struct tls *t)
         t->raw = buf_get(HELLO_FIRST);
     if (t->raw == NULL || buf_space(t->raw) > 0)
         return t->raw != NULL;
-    bigger = buf_get(num_max(2 * buf_len(t->raw), HELLO_FIRST));
+    bigger = buf_resize(t->raw, num_max(2 * buf_len(t->raw), HELLO_FIRST));
     if (bigger == NULL)
         return false;
-    memcpy(bigger->mem, t->raw->mem + t->raw->start, buf_len(t->raw));
-    bigger->start = 0;
-    bigger->end = (uint32_t)buf_len(t->raw);
-    buf_put(t->raw);
     t->raw = bigger;
     return true;
 }

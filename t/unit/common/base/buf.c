@@ -79,6 +79,26 @@ TEST(what_was_free_for_a_while_is_given_back)
 }
 #endif
 
+TEST(what_is_filled_moves_to_another_size)
+{
+    struct buf *b = buf_get(4096), *other;
+
+    memcpy(b->mem, "gone, and text", 14);
+    b->start = 10;
+    b->end = 14;
+    other = buf_resize(b, 20000);
+    REQUIRE(other != NULL);
+    CHECK(other->cap >= 20000 && other->start == 0);
+    CHECK_STR(buf_str(other), "text");
+    b = buf_resize(other, 1);
+    REQUIRE(b != NULL);
+    CHECK(b->cap < 4096);
+    CHECK_STR(buf_str(b), "text");
+    CHECK(buf_resize(b, SIZE_MAX) == NULL, "it stays");
+    CHECK_STR(buf_str(b), "text");
+    buf_put(b);
+}
+
 TEST(impossible_sizes_are_refused)
 {
     CHECK(buf_get(SIZE_MAX) == NULL);
