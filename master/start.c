@@ -333,7 +333,7 @@ adopt_process(struct master *m, uint32_t slot)
     int pidfd = row->pid > 0 ? proc_pidfd(row->pid) : -1;
     struct child *c;
 
-    if (pidfd >= 0 && proc_start_time(row->pid) != row->start_time)
+    if (pidfd >= 0 && !proc_lives(row->pid, row->start_time))
         fd_close(&pidfd);
     c = pidfd >= 0 ? calloc(1, sizeof(*c)) : NULL;
     if (c == NULL) {
@@ -428,6 +428,9 @@ meet_others(struct master *m)
     case ADOPT_MASTER:
         return report_say(&m->verdict, LOG_LEVEL_EMERG, "already running: process %d", (int)pid);
     case ADOPT_FAILED:
+        if (pid == 0)
+            return report_say(&m->verdict, LOG_LEVEL_EMERG,
+                              "workers without a master hold \"%s\": %s", path.ptr, err.text);
         return report_say(&m->verdict, LOG_LEVEL_EMERG, "already running: process %d on \"%s\": %s",
                           (int)pid, path.ptr, err.text);
     case ADOPT_ORPHANS:

@@ -55,8 +55,8 @@ static struct {
 static bool
 row_alive(const struct slot_row *row)
 {
-    return (row->state == SLOT_LIVE || row->state == SLOT_DRAINING) && row->pid > 0 &&
-           proc_start_time(row->pid) == row->start_time;
+    return (row->state == SLOT_LIVE || row->state == SLOT_DRAINING) &&
+           proc_lives(row->pid, row->start_time);
 }
 
 /* Whether no worker of a newer generation lives: only the newest knows all listeners. */
@@ -247,7 +247,7 @@ stop_others(void)
         pidfd = proc_pidfd(row->pid);
         if (pidfd < 0)
             continue;
-        if (proc_start_time(row->pid) == row->start_time && proc_pidfd_signal(pidfd, SIGTERM) != 0)
+        if (proc_lives(row->pid, row->start_time) && proc_pidfd_signal(pidfd, SIGTERM) != 0)
             log_error(errno, "kill(%d, SIGTERM) failed", (int)row->pid);
         fd_close(&pidfd);
     }
@@ -566,7 +566,8 @@ adopt_ask(struct str ctl_path, uint64_t deadline_ms, struct arena *mem, struct a
         peer = adopt_receive(fd, until_us, mem, a, pid, err);
     }
     /* Who does not answer, but made the listener and lives, is a master that hangs. */
-    if (peer == ADOPT_FAILED && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
+    if (peer == ADOPT_FAILED && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 &&
+        proc_start_time(cred.pid) != 0)
         *pid = cred.pid;
     if (peer != ADOPT_ORPHANS)
         adopted_close(a);

@@ -307,10 +307,19 @@ proc_start_time(pid_t pid)
     if (str_rfind(rest, ')') == rest.len) /* the name may hold blanks and brackets */
         return 0;
     rest = str_from(rest, str_rfind(rest, ')') + 1);
-    for (unsigned i = 2; i <= 22; i++) /* what stands behind ')' is the empty rest of field 2 */
+    for (unsigned i = 2; i <= 22; i++) { /* what stands behind ')' is the empty rest of field 2 */
         if (!str_split(&rest, ' ', &field))
             return 0;
+        if (i == 3 && (str_eq(field, S("Z")) || str_eq(field, S("X")))) /* ended, if not waited for */
+            return 0;
+    }
     return num_parse_u64(field, &ticks) ? ticks : 0;
+}
+
+bool
+proc_lives(pid_t pid, uint64_t start_time)
+{
+    return pid > 0 && start_time != 0 && proc_start_time(pid) == start_time;
 }
 
 int

@@ -26,8 +26,11 @@ uint64_t proc_get_nofile(void);
 unsigned proc_cpus(void);
 /* `mask`: bit i of word i/64 is CPU i. */
 bool proc_set_affinity(const uint64_t *mask, size_t words);
-/* Field 22 of /proc/PID/stat (start time in ticks); 0 when there is no such process. */
+/* Field 22 of /proc/PID/stat (start time in ticks); 0 when there is no such process, or one that has ended and that
+ * nobody has waited for. */
 uint64_t proc_start_time(pid_t pid);
+/* Whether the process that had this start time, not 0, still runs. */
+bool proc_lives(pid_t pid, uint64_t start_time);
 /* pidfd_open(2) and pidfd_send_signal(2); -1 with errno. */
 int proc_pidfd(pid_t pid);
 int proc_pidfd_signal(int pidfd, int sig);

@@ -53,6 +53,25 @@ for my $pause (0, 0.01, 0.02, 0.03, 0.05) {
 }
 wait_for(sub { $weir->workers == 2 }, 'all older generations to end');
 
+# Those of the generation that was starting have ended, but nobody has waited for them: they are not taken for the newest.
+sub children ($pid) { split ' ', $weir->read_file("/proc/$pid/task/$pid/children") }
+
+for my $round (1 .. 3) {
+    my ($master, %old, @new) = ($weir->pid);
+    $old{$_} = 1 for children($master);
+    $weir->signal('HUP');
+    my $until = time + $Client::patience;
+    1 until (@new = grep { !$old{$_} && Weir::command_line($_) =~ /worker process/ } children($master)) || time > $until;
+    kill 'STOP', $master;
+    @new = grep { !$old{$_} } children($master);
+    kill 'KILL', @new;
+    kill_master();
+    wait_for(sub { !grep { Weir::is_alive($_) } @new }, 'their end');
+    is($weir->get('/')->body, 'small', "round $round: the old ones serve");
+    $weir->start;
+    is($weir->get('/')->body, 'small', "round $round: and a new master finds them");
+}
+
 # weirctl orphans: after a crash they serve on, after a stop they end.
 kill_master();
 $ENV{SERVICE_RESULT} = 'signal';

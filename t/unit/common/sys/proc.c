@@ -104,6 +104,7 @@ TEST(identity)
         _exit(0);
     }
     CHECK(start > 0 && proc_start_time(pid) >= start);
+    CHECK(proc_lives(getpid(), start) && !proc_lives(getpid(), start + 1) && !proc_lives(0, start));
     fd = proc_pidfd(pid);
     if (fd < 0) {
         CHECK_EQ(errno, ENOSYS);
@@ -113,6 +114,9 @@ TEST(identity)
         p = (struct pollfd){ .fd = fd, .events = POLLIN };
         CHECK_EQ(poll(&p, 1, 5000), 1);
     }
+    CHECK_EQ(waitid(P_PID, (id_t)pid, &(siginfo_t){ 0 }, WEXITED | WNOWAIT), 0);
+    CHECK_EQ(proc_start_time(pid), 0); /* it has ended, if nobody has waited for it */
+    CHECK(!proc_lives(pid, start) && !proc_lives(pid, 0));
     waitpid(pid, NULL, 0);
     CHECK_EQ(proc_start_time(pid), 0);
     CHECK_EQ(proc_pidfd_signal(fd, 0), -1);
