@@ -40,7 +40,7 @@ enum adopt_peer {
     ADOPT_NOBODY,  /* no listener there: a cold start */
     ADOPT_MASTER,  /* a master lives; *pid is its id, 0 when unknown */
     ADOPT_ORPHANS, /* workers without a master: what they hold is in *a */
-    ADOPT_FAILED,  /* somebody is there who does not answer as we need it; the reason is in err; *pid is 0 when who
+    ADOPT_FAILED, /* somebody is there who does not answer as we need it; the reason is in err; *pid is 0 when who
                       made the listener has ended */
 };
 

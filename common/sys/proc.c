@@ -310,7 +310,8 @@ proc_start_time(pid_t pid)
     for (unsigned i = 2; i <= 22; i++) { /* what stands behind ')' is the empty rest of field 2 */
         if (!str_split(&rest, ' ', &field))
             return 0;
-        if (i == 3 && (str_eq(field, S("Z")) || str_eq(field, S("X")))) /* ended, if not waited for */
+        if (i == 3 &&
+            (str_eq(field, S("Z")) || str_eq(field, S("X")))) /* ended, if not waited for */
             return 0;
     }
     return num_parse_u64(field, &ticks) ? ticks : 0;

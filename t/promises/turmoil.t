@@ -5,6 +5,7 @@ use POSIX qw(WNOHANG);
 use Time::HiRes qw(time);
 use Weir;
 use Load;
+use TcpTable;
 
 skip_all('a single process does not reload') if $ENV{WEIR_VALGRIND};
 
@@ -29,7 +30,7 @@ sub conf ($workers, $kind, $size) {
 my $weir = Weir->new(
     conf(4, '', 64),
     files => $origin->files($bytes),
-    allow => [ qr/exited on signal 9/, qr/process \d+ ended before it was ready/, qr/the master process \d+ has died/,
+    allow => [ qr/exited on signal 9/, qr{process \d+ ended before (?:it was|all others were) ready}, qr/the master process \d+ has died/,
         qr/open\(\) "\S+\.log" failed \(13/ ]    # an orphan may not open what is root's,
 );
 my @load = map {
@@ -49,19 +50,6 @@ my @load = map {
 } 0, 1;
 $_->wait_requests(100) for @load;
 
-# Clients' ports of the connections that a stopped process holds.
-sub held_by ($pid) {
-    my %inode = map { (readlink($_) // '') =~ /^socket:\[(\d+)\]/ ? ($1 => 1) : () } glob "/proc/$pid/fd/*";
-    my %ours  = map { sprintf(':%04X', $weir->port($_)) => 1 } 0, 1;
-    my %held;
-    open my $fh, '<', '/proc/net/tcp' or die "/proc/net/tcp: $!";
-    while (<$fh>) {
-        my @word = split;
-        $held{ hex(substr $word[2], -4) } = 1 if $ours{ substr $word[1], -5 } && $inode{ $word[9] };
-    }
-    return keys %held;
-}
-
 my (%broken, %did);
 my ($size, $reloads, $refused, $longest) = (64, 0, 0, 0);
 
@@ -78,8 +66,9 @@ sub kill_one () {
 
 sub end ($victim) {
     kill 'STOP', $victim or return;
+    $weir->allow(qr/held by thread $victim\b|thread $victim holds it/);    # stopped with a lock
     wait_for(sub { open(my $fh, '<', "/proc/$victim/stat") or return 1; (<$fh> // return 1) =~ /^\d+ \(.*\) [TZ]/s }, 'a stopped worker');
-    $broken{$_} //= time for held_by($victim);
+    $broken{$_} //= time for TcpTable::clients_of($victim, map { $weir->port($_) } 0, 1);
     kill 'KILL', $victim;
 }
 

@@ -4,26 +4,13 @@ use File::Find qw(find);
 use Time::HiRes qw(time);
 use Weir;
 use Load;
+use TcpTable;
 
 skip_all('a single process has no other to serve on') if $ENV{WEIR_VALGRIND};
 
 my $kills = $ENV{WEIR_KILLS} // ($ENV{WEIR_SANITIZE} ? 15 : 50);
 my $bytes = 1_000_000;
 my $most  = 40;    # requests at once that the group lets through
-
-# Remote ports of the connections to this port that a process holds. The process is stopped, so it gets no others.
-sub held_by ($pid, $port) {
-    my %inode = map { (readlink($_) // '') =~ /^socket:\[(\d+)\]/ ? ($1 => 1) : () } glob "/proc/$pid/fd/*";
-    my %held;
-    my $local = sprintf ':%04X', $port;
-    open my $fh, '<', '/proc/net/tcp' or die "/proc/net/tcp: $!";
-    while (<$fh>) {
-        my @word = split;
-        next unless substr($word[1], -5) eq $local && $inode{ $word[9] };
-        $held{ hex(substr $word[2], -4) } = 1;
-    }
-    return %held;
-}
 
 sub is_stopped ($pid) {
     open my $fh, '<', "/proc/$pid/stat" or return 1;
@@ -79,8 +66,7 @@ for my $options ('', 'reuseport') {
         }
         kill 'STOP', $victim;
         wait_for(sub { is_stopped($victim) }, "a stopped worker");
-        my %held = held_by($victim, $weir->port);
-        $broken{$_} //= time for keys %held;
+        $broken{$_} //= time for TcpTable::clients_of($victim, $weir->port);    # it is stopped, so it gets no others
         kill 'KILL', $victim;
         $dead{$victim} = 1;
         wait_for(sub { !Weir::is_alive($victim) }, "the end of $victim");
