@@ -22,6 +22,8 @@ enum {
     FLUSH_PER_TURN = 4096,
 };
 
+#define EDGES (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+
 /* An event's data: the watch, and its stamp in the upper 16 bits, which no user address needs. */
 #define WATCH_BITS 48
 #define WATCH_MASK ((UINT64_C(1) << WATCH_BITS) - 1)
@@ -97,13 +99,21 @@ loop_fini(void)
     fd_close(&loop.epoll_fd);
 }
 
+static struct epoll_event
+event_of(const struct watch *w, uint16_t stamp, uint32_t events)
+{
+    struct epoll_event e = { .events = events };
+
+    e.data.u64 = (uint64_t)(uintptr_t)w | (uint64_t)stamp << WATCH_BITS;
+    return e;
+}
+
 static bool
 add(struct watch *w, int fd, uint32_t events)
 {
-    struct epoll_event e = { .events = events };
     uint16_t stamp = ++loop.stamp;
+    struct epoll_event e = event_of(w, stamp, events);
 
-    e.data.u64 = (uint64_t)(uintptr_t)w | (uint64_t)stamp << WATCH_BITS;
     if (epoll_ctl(loop.epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0)
         return false;
     w->fd = fd;
@@ -115,7 +125,16 @@ add(struct watch *w, int fd, uint32_t events)
 bool
 loop_add(struct watch *w, int fd)
 {
-    return add(w, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+    return add(w, fd, EDGES);
+}
+
+void
+loop_again(struct watch *w)
+{
+    struct epoll_event e = event_of(w, w->stamp, EDGES);
+
+    if (w->added)
+        epoll_ctl(loop.epoll_fd, EPOLL_CTL_MOD, w->fd, &e);
 }
 
 bool

@@ -37,6 +37,8 @@ void loop_turn(int max_wait_ms);
 
 /* Edge-triggered, all directions, once for the life of the descriptor. False with errno. */
 bool loop_add(struct watch *w, int fd);
+/* What is ready now is told in a later turn, though it is not new: for who stops early to let others have their turn. */
+void loop_again(struct watch *w);
 /* Level-triggered reading, for listeners, channels and signals; exclusive: EPOLLEXCLUSIVE. */
 bool loop_add_level(struct watch *w, int fd, bool exclusive);
 /*

@@ -28,10 +28,12 @@ tls_raw_read(struct tls *t, void *to, size_t len)
 
     if (t->raw_eof)
         return 0;
-    if (!t->raw_readable) {
+    if (!t->raw_readable || t->reads_left == 1) {
         errno = EAGAIN;
         return -1;
     }
+    if (t->reads_left > 0)
+        t->reads_left--;
     do
         r = recv(c->watch.fd, to, len, 0);
     while (r < 0 && errno == EINTR);

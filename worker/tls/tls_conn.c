@@ -27,6 +27,7 @@ enum {
     SMALL_TOTAL = 16384, /* ... at the beginning and after a pause */
     SMALL_AGAIN_MS = 1000,
     FREE_MAX = 1024,        /* structs kept for reuse */
+    READS_MAX = 4,          /* from the socket in one call: what is no data has no end */
     STAGE_SIZE = 64 * 1024, /* bytes of a file that are read at once */
 };
 
@@ -320,8 +321,12 @@ read_some(struct tls *t, void *to, size_t len, size_t *got)
         if (io != IO_OK || *got > 0)
             return io;
     }
+    t->reads_left = READS_MAX + 1;
     r = SSL_read_ex(t->ssl, to, len, got);
     io = r == 1 ? IO_OK : read_failed(t, r);
+    if (t->reads_left == 1 && io == IO_AGAIN && t->raw_readable)
+        loop_again(&t->c->watch);
+    t->reads_left = 0;
     if (t->end_wanted && !is_beginning(t))
         shut_down(t);
     return io;

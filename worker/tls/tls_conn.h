@@ -32,6 +32,7 @@ struct tls {
     bool
         raw_readable; /* the socket has bytes, or its end: sticky, as CONN_READABLE is for what they say */
     bool raw_eof;
+    uint8_t reads_left;       /* from the socket in this call, and 1; 0: no bound */
     bool read_waits_for_room; /* a record has to be written before reading goes on */
     bool
         write_waits_for_peer; /* a handshake that it began anew has to end before writing goes on */

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "common/base/num.h"
@@ -402,6 +403,51 @@ TEST(bytes_arrive_in_both_directions)
     CHECK_EQ(pump(server, client, false), BULK);
     CHECK_EQ(pump(server, client, true), BULK);
     CHECK(server->ops->flush(server) == IO_OK && tls_of(server)->out == NULL, "no buffer is left");
+    close_both();
+    unload();
+}
+
+/* Bytes that the socket has for `c`. */
+static int
+unread(const struct conn *c)
+{
+    int n = 0;
+
+    return ioctl(c->watch.fd, FIONREAD, &n) == 0 ? n : -1;
+}
+
+TEST(records_without_data_do_not_hold_others_up)
+{
+    enum { UPDATES = 5000 };
+    struct iovec iov = { "data", 4 };
+    struct tls *t;
+    unsigned pauses = 0;
+    enum io io = IO_AGAIN;
+    char bytes[10];
+    size_t n, got = 0;
+
+    load();
+    CHECK(handshake(sides.client, a_example, STR_NONE, false), "%s", client_why);
+    loop_turn(0);
+    t = tls_of(client);
+    for (unsigned i = 0; i < UPDATES; i++)
+        CHECK(SSL_key_update(t->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 &&
+              SSL_do_handshake(t->ssl) == 1);
+    CHECK_EQ(conn_write(client, &iov, 1, false, &n), IO_OK);
+    CHECK_EQ(client->ops->flush(client), IO_OK);
+    for (int turn = 0; turn < 1000 && io == IO_AGAIN; turn++) {
+        int before, taken;
+
+        loop_turn(0);
+        before = unread(server);
+        io = conn_read_buf(server, bytes, sizeof(bytes), &got);
+        taken = before - unread(server);
+        CHECK(taken <= 80 * 1024, "%d bytes in one call", taken);
+        pauses += io == IO_AGAIN && taken > 0;
+    }
+    CHECK_EQ(io, IO_OK, "though nothing new came");
+    CHECK(got == 4 && memcmp(bytes, "data", 4) == 0);
+    CHECK(pauses > 0);
     close_both();
     unload();
 }
