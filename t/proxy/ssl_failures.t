@@ -71,7 +71,7 @@ for my $buffering ('on', 'off') {
     is($ask->('/until'),  'aborted', "buffering $buffering: without one it may have been cut (RFC 9112, 9.8)");
     is($ask->('/part'),   'aborted', "buffering $buffering: a part");
     is($ask->('/chunks'), 'aborted', "buffering $buffering: chunks without their end");
-    like($w->error_log, qr/upstream prematurely closed connection while reading upstream, .*upstream: "https:/, 'and the log says so');
+    like($w->error_log, qr/upstream prematurely closed connection, without close_notify, while reading upstream, .*upstream: "https:/, 'and the log says so');
 }
 for my $path ('/part', '/chunks') {
     my $w = Weir->new(location => "proxy_pass $good->{url};");

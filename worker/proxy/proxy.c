@@ -259,7 +259,13 @@ bad_head(struct origin *o, const char *why)
 static enum recv
 closed(struct origin *o)
 {
-    blame_conn(o, o->conn->error != 0 ? "recv() failed" : "upstream prematurely closed connection");
+    const char *what = "upstream prematurely closed connection";
+
+    if (o->conn->error != 0)
+        what = "recv() failed";
+    else if (tls_was_cut(o->conn))
+        what = "upstream prematurely closed connection, without close_notify,";
+    blame_conn(o, what);
     return GOT_FAILED;
 }
 
