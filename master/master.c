@@ -305,9 +305,9 @@ serve(struct master *m)
     control_settle(m);
     bind_settle(&m->sockets);
     zones_settle(&m->zones);
-    drain_old(m);
     log_notice(0, "generation %llu serves, %u worker%s", (unsigned long long)m->serving,
                m->config->core.worker_processes, m->config->core.worker_processes == 1 ? "" : "s");
+    drain_old(m);
     if (first)
         start_done(m);
     tell_ready(m);

@@ -3,11 +3,12 @@ use lib 't/lib';
 use Weir;
 use Load;
 
-my $weir = Weir->new(
+my @conf = (
     workers => 2,
     server  => "listen 127.0.0.1:%port0%;\nlisten 127.0.0.1:%port1% reuseport;\nlisten unix:%dir%/w.sock;\nserver_name localhost;",
     location => 'return 200 small;',
 );
+my $weir = Weir->new(@conf);
 $weir->allow(qr/the master process \d+ has died/);
 
 sub kill_master () {
@@ -56,14 +57,25 @@ wait_for(sub { $weir->workers == 2 }, 'all older generations to end');
 # Those of the generation that was starting have ended, but nobody has waited for them: they are not taken for the newest.
 sub children ($pid) { split ' ', $weir->read_file("/proc/$pid/task/$pid/children") }
 
-for my $round (1 .. 3) {
-    my ($master, %old, @new) = ($weir->pid);
-    $old{$_} = 1 for children($master);
+# A reload whose master is stopped when the first worker has started; whether that was in time, before the old ones left.
+sub stopped_in_reload () {
+    my $master = $weir->pid;
+    my %old    = map { $_ => 1 } children($master);
+    my $known  = () = $weir->error_log =~ /generation \d+ serves/g;
+    my $until  = time + $Client::patience;
     $weir->signal('HUP');
-    my $until = time + $Client::patience;
-    1 until (@new = grep { !$old{$_} && Weir::command_line($_) =~ /worker process/ } children($master)) || time > $until;
+    1 until (grep { !$old{$_} && Weir::command_line($_) =~ /worker process/ } children($master)) || time > $until;
     kill 'STOP', $master;
-    @new = grep { !$old{$_} } children($master);
+    wait_for(sub { $weir->read_file("/proc/$master/stat") =~ /\) [Tt] / }, 'the master to stop');
+    my @new = grep { !$old{$_} } children($master);
+    return @new if $known == (() = $weir->error_log =~ /generation \d+ serves/g);
+    kill 'CONT', $master;
+    return;
+}
+
+$weir->rewrite_conf(@conf, workers => 16);    # many take a while
+for my $round (1 .. 3) {
+    my @new = wait_for(sub { my @new = stopped_in_reload(); @new && \@new }, 'a master stopped in time')->@*;
     kill 'KILL', @new;
     kill_master();
     wait_for(sub { !grep { Weir::is_alive($_) } @new }, 'their end');
