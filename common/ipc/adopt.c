@@ -351,7 +351,8 @@ check_newest(struct timer *t)
         return;
     }
     orphan.listener.on_event = listener_on_event;
-    if (!loop_add_level(&orphan.listener, orphan.in->ctl_fd, true))
+    /* Not exclusive: all are woken, so that one who knows that it is not the newest leaves the request to others. */
+    if (!loop_add_level(&orphan.listener, orphan.in->ctl_fd, false))
         log_error(errno, "cannot watch the control socket; a new master will not find this worker");
 }
 
