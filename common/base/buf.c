@@ -72,6 +72,22 @@ buf_get(size_t bytes)
     return b;
 }
 
+size_t
+buf_take(struct buf **b, void *to, size_t len)
+{
+    struct buf *first = *b;
+    size_t n = num_min(len, buf_len(first));
+
+    memcpy(to, first->mem + first->start, n);
+    first->start += (uint32_t)n;
+    if (buf_len(first) == 0) {
+        *b = first->next;
+        first->next = NULL;
+        buf_put(first);
+    }
+    return n;
+}
+
 void
 buf_put(struct buf *b)
 {

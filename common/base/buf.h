@@ -21,6 +21,9 @@ struct buf {
 struct buf *buf_get(size_t bytes);
 /* Moves what is filled to the beginning of another one for `bytes` in all, and gives b back. NULL: memory; b stays. */
 struct buf *buf_resize(struct buf *b, size_t bytes);
+/* Copies up to `len` bytes of the first buffer of a chain, not NULL, which leave it; with its last byte it is given back and
+ * the next one stands in its place. How many. */
+size_t buf_take(struct buf **b, void *to, size_t len);
 /* Back to its list; NULL is harmless. In sanitizer builds it is freed, so that a late use is reported. */
 void buf_put(struct buf *b);
 /* A whole chain. */

@@ -306,19 +306,8 @@ conn_read_ahead(struct conn *c, const struct iovec *iov, int n)
     for (int i = 0; i < n && c->in != NULL; i++) {
         size_t room = iov[i].iov_len, at = 0;
 
-        while (at < room && c->in != NULL) {
-            struct buf *b = c->in;
-            size_t len = num_min(room - at, buf_len(b));
-
-            memcpy((char *)iov[i].iov_base + at, b->mem + b->start, len);
-            b->start += (uint32_t)len;
-            at += len;
-            if (buf_len(b) == 0) {
-                c->in = b->next;
-                b->next = NULL;
-                buf_put(b);
-            }
-        }
+        while (at < room && c->in != NULL)
+            at += buf_take(&c->in, (char *)iov[i].iov_base + at, room - at);
         got += at;
     }
     return got;

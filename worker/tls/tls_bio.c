@@ -183,13 +183,7 @@ bio_read(BIO *bio, char *to, size_t len, size_t *got)
 
     BIO_clear_retry_flags(bio);
     if (t->raw != NULL) {
-        *got = num_min(len, buf_len(t->raw));
-        memcpy(to, t->raw->mem + t->raw->start, *got);
-        t->raw->start += (uint32_t)*got;
-        if (buf_len(t->raw) == 0) {
-            buf_put(t->raw);
-            t->raw = NULL;
-        }
+        *got = buf_take(&t->raw, to, len);
         return 1;
     }
     r = tls_raw_read(t, to, len);

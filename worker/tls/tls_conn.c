@@ -280,13 +280,7 @@ static enum io
 read_early(struct tls *t, void *to, size_t len, size_t *got)
 {
     if (t->early != NULL) {
-        *got = num_min(len, buf_len(t->early));
-        memcpy(to, t->early->mem + t->early->start, *got);
-        t->early->start += (uint32_t)*got;
-        if (buf_len(t->early) == 0) {
-            buf_put(t->early);
-            t->early = NULL;
-        }
+        *got = buf_take(&t->early, to, len);
         return IO_OK;
     }
     switch (SSL_read_early_data(t->ssl, to, len, got)) {

@@ -99,6 +99,24 @@ TEST(what_is_filled_moves_to_another_size)
     buf_put(b);
 }
 
+TEST(bytes_are_taken_from_a_chain)
+{
+    struct buf *b = buf_get(10);
+    char to[10] = "";
+
+    REQUIRE(b != NULL && (b->next = buf_get(10)) != NULL);
+    memcpy(b->mem, "..first", b->end = 7);
+    b->start = 2;
+    memcpy(b->next->mem, "second", b->next->end = 6);
+    CHECK_EQ(buf_take(&b, to, 2), 2);
+    CHECK_EQ(buf_take(&b, to + 2, 8), 3, "not over its end");
+    CHECK(memcmp(to, "first", 5) == 0);
+    REQUIRE(b != NULL);
+    CHECK_STR(buf_str(b), "second");
+    CHECK_EQ(buf_take(&b, to, sizeof(to)), 6);
+    CHECK(b == NULL && memcmp(to, "second", 6) == 0);
+}
+
 TEST(impossible_sizes_are_refused)
 {
     CHECK(buf_get(SIZE_MAX) == NULL);
