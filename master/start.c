@@ -430,7 +430,7 @@ meet_others(struct master *m)
     case ADOPT_FAILED:
         if (pid == 0)
             return report_say(&m->verdict, LOG_LEVEL_EMERG,
-                              "workers without a master hold \"%s\": %s", path.ptr, err.text);
+                              "the control socket \"%s\" is in use: %s", path.ptr, err.text);
         return report_say(&m->verdict, LOG_LEVEL_EMERG, "already running: process %d on \"%s\": %s",
                           (int)pid, path.ptr, err.text);
     case ADOPT_ORPHANS:
