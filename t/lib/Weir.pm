@@ -343,9 +343,24 @@ sub command_line ($pid) {
     return (<$fh> // '') =~ tr/\0/ /r;
 }
 
-sub is_alive ($pid) {
-    open my $fh, '<', "/proc/$pid/stat" or return 0;
-    return (<$fh> // return 0) !~ /^\d+ \(.*\) Z/s;
+# One letter, as in /proc/PID/stat; '' when there is no such process.
+sub state_of ($pid) {
+    open my $fh, '<', "/proc/$pid/stat" or return '';
+    return (<$fh> // '') =~ /^\d+ \(.*\) (\S)/s ? $1 : '';
+}
+
+sub is_alive ($pid) { state_of($pid) !~ /^Z?$/ }
+
+sub children ($pid) {
+    open my $fh, '<', "/proc/$pid/task/$pid/children" or return;
+    return split ' ', <$fh> // '';
+}
+
+# Makes it stand still; false when it has ended.
+sub freeze ($pid) {
+    kill 'STOP', $pid or return 0;
+    wait_for(sub { state_of($pid) =~ /^[TtZ]?$/ }, "process $pid to stand still");
+    return 1;
 }
 
 # Ends it (TERM, or the signal given) and waits until no process is left. $weir->exit_status is the master's then.

@@ -55,19 +55,16 @@ for my $pause (0, 0.01, 0.02, 0.03, 0.05) {
 wait_for(sub { $weir->workers == 2 }, 'all older generations to end');
 
 # Those of the generation that was starting have ended, but nobody has waited for them: they are not taken for the newest.
-sub children ($pid) { split ' ', $weir->read_file("/proc/$pid/task/$pid/children") }
-
 # A reload whose master is stopped when the first worker has started; whether that was in time, before the old ones left.
 sub stopped_in_reload () {
     my $master = $weir->pid;
-    my %old    = map { $_ => 1 } children($master);
+    my %old    = map { $_ => 1 } Weir::children($master);
     my $known  = () = $weir->error_log =~ /generation \d+ serves/g;
     my $until  = time + $Client::patience;
     $weir->signal('HUP');
-    1 until (grep { !$old{$_} && Weir::command_line($_) =~ /worker process/ } children($master)) || time > $until;
-    kill 'STOP', $master;
-    wait_for(sub { $weir->read_file("/proc/$master/stat") =~ /\) [Tt] / }, 'the master to stop');
-    my @new = grep { !$old{$_} } children($master);
+    1 until (grep { !$old{$_} && Weir::command_line($_) =~ /worker process/ } Weir::children($master)) || time > $until;
+    Weir::freeze($master);
+    my @new = grep { !$old{$_} } Weir::children($master);
     return @new if $known == (() = $weir->error_log =~ /generation \d+ serves/g);
     kill 'CONT', $master;
     return;

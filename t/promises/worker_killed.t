@@ -12,11 +12,6 @@ my $kills = $ENV{WEIR_KILLS} // ($ENV{WEIR_SANITIZE} ? 15 : 50);
 my $bytes = 1_000_000;
 my $most  = 40;    # requests at once that the group lets through
 
-sub is_stopped ($pid) {
-    open my $fh, '<', "/proc/$pid/stat" or return 1;
-    return (<$fh> // return 1) =~ /^\d+ \(.*\) [TZ]/s;
-}
-
 for my $options ('', 'reuseport') {
     my $name   = $options || 'shared sockets';
     my $origin = LoadOrigin->new(bytes => $bytes);
@@ -64,8 +59,7 @@ for my $options ('', 'reuseport') {
             }
             $slow->wait_requests(8);
         }
-        kill 'STOP', $victim;
-        wait_for(sub { is_stopped($victim) }, "a stopped worker");
+        Weir::freeze($victim);
         $broken{$_} //= time for TcpTable::clients_of($victim, $weir->port);    # it is stopped, so it gets no others
         kill 'KILL', $victim;
         $dead{$victim} = 1;
