@@ -353,6 +353,16 @@ write_large(const char *name, off_t size)
     age_file(name, 1600000000);
 }
 
+static struct open_file *
+read_twice(const char *name)
+{
+    struct open_file *f = get(name);
+
+    open_file_copied(f);
+    open_file_copied(f);
+    return f;
+}
+
 TEST(contents_that_are_read_again_and_again)
 {
     enum { MB = 1024 * 1024 };
@@ -374,17 +384,13 @@ TEST(contents_that_are_read_again_and_again)
     open_file_put(f);
 
     write_large("larger", MB + 1);
-    f = get("larger");
-    open_file_copied(f);
-    open_file_copied(f);
+    f = read_twice("larger");
     CHECK(f->body == NULL, "too large");
     open_file_put(f);
 
     write_large("new", MB);
     age_file("new", 1699999999);
-    f = get("new");
-    open_file_copied(f);
-    open_file_copied(f);
+    f = read_twice("new");
     CHECK(f->body == NULL, "changed just now");
     open_file_put(f);
 
@@ -399,26 +405,20 @@ TEST(contents_that_are_read_again_and_again)
     for (unsigned i = 0; i < 16; i++) {
         snprintf(name, sizeof(name), "%u", i);
         write_large(name, MB);
-        other[i] = get(name);
-        open_file_copied(other[i]);
-        open_file_copied(other[i]);
+        other[i] = read_twice(name);
         CHECK_EQ(other[i]->body != NULL, i < 15, "16 MB of all");
     }
     for (unsigned i = 0; i < 16; i++)
         open_file_put(other[i]);
     open_file_cache_clear(options.cache);
-    f = get("15");
-    open_file_copied(f);
-    open_file_copied(f);
+    f = read_twice("15");
     CHECK(f->body != NULL, "there is room again");
     open_file_put(f);
     end();
 
     begin(0);
     write_large("a", MB);
-    f = get("a");
-    open_file_copied(f);
-    open_file_copied(f);
+    f = read_twice("a");
     CHECK(f->body == NULL, "no cache");
     open_file_put(f);
     end();
